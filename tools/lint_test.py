@@ -1,0 +1,2 @@
+#!/usr/bin/env python3
+"""Proves that each rule of lint.py fires."""
