@@ -1,0 +1,74 @@
+// Devices and programs: how a graph becomes something that runs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lamina/graph.h"
+#include "lamina/tensor.h"
+
+namespace lamina {
+
+// How a program is compiled and run.
+struct RunOptions {
+  int threads = 0;        // 0: one per core that this process may use
+  std::string cache_dir;  // compiled kernels; "": $XDG_CACHE_HOME/lamina or ~/.cache/lamina
+  int max_compiles = 64;  // compiler runs one program may cause; more throws kExhausted
+};
+
+// What a program is and has done; printed by the command line.
+struct ProgramStats {
+  std::int64_t kernels = 0;    // generated kernels in the program
+  std::int64_t compiles = 0;   // compiler runs that this program caused (cache misses)
+  std::int64_t fallbacks = 0;  // nodes handed to the interpreter
+  std::vector<std::string> fallback_ops;
+  std::int64_t packed_weight_bytes = 0;
+  std::int64_t arena_bytes = 0;  // planned for the last size binding
+};
+
+// A compiled graph. Holds its weights and state. One run at a time per Program; different programs
+// may run at the same time, also from within each other's tasks.
+class Program {
+ public:
+  virtual ~Program() = default;
+
+  // Gives the elements of the weight called `name` (required before the first run for weights
+  // that the graph does not carry).
+  virtual void set_weight(std::string_view name, const Tensor& value) = 0;
+  // Runs on the inputs with role kInput or kDonated, in graph order; binds the named sizes from
+  // their shapes. Returns the outputs, in graph order, freshly allocated. Throws kInvalidArgument
+  // on a wrong count, dtype or shape, and on sizes that contradict each other or leave the range.
+  virtual std::vector<Tensor> run(std::span<const Tensor> inputs) = 0;
+  // The same, into caller's dense tensors of the right type: no allocation while running (after
+  // the first run with a size binding).
+  virtual void run_into(std::span<const Tensor> inputs, std::span<Tensor> outputs) = 0;
+  // The persistent state called `name` (shares elements with the program).
+  virtual Tensor state(std::string_view name) = 0;
+  virtual void reset_state() = 0;
+  virtual const Graph& graph() const = 0;
+  virtual ProgramStats stats() const = 0;
+};
+
+// A place where programs run. Stateless: constant objects listed in src/exec/devices.cc.
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual std::string_view name() const = 0;
+  virtual std::string description() const = 0;  // one line: processor, instruction set, compiler
+  virtual std::unique_ptr<Program> compile(const Graph& graph, const RunOptions& options) const = 0;
+};
+
+// The devices present on this machine: "ref" always, "cpu" always.
+std::span<const Device* const> devices();
+// Throws kNotFound that lists the devices.
+const Device& find_device(std::string_view name);
+
+// Compiles a copy of `graph` for `device`.
+std::unique_ptr<Program> compile(const Graph& graph, const Device& device,
+                                 const RunOptions& options = {});
+
+}  // namespace lamina

@@ -1,0 +1,36 @@
+// The one exception type of Lamina and its codes.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace lamina {
+
+// What went wrong, as far as a caller can act on it. One table (exit_status) maps codes to the
+// exit status of the command line; the HTTP and Python edges map the same codes.
+enum class ErrorCode {
+  kInvalidArgument,  // the caller's input is malformed or inconsistent
+  kNotFound,         // a named file, value or operator does not exist
+  kUnsupported,      // well-formed input that Lamina has no implementation for
+  kExhausted,        // a limit of time, memory or attempts was reached
+  kIo,               // reading or writing a file failed
+  kInternal,         // a broken invariant of Lamina itself
+};
+
+// Thrown by every function of Lamina that cannot do what was asked. The message is one line and
+// says what was expected and what came.
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+
+  ErrorCode code() const { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+// The exit status of a command that ends with `code`: 2 invalid argument, 3 not found,
+// 4 unsupported, 5 exhausted, 6 input/output, 70 internal. (0 is yes/ok, 1 is no/different.)
+int exit_status(ErrorCode code);
+
+}  // namespace lamina

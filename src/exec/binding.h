@@ -1,0 +1,18 @@
+// What every device does with the inputs of a run before it computes.
+#pragma once
+
+#include <span>
+
+#include "lamina/device.h"
+
+namespace lamina {
+
+// Binds the named sizes of `graph` from the shapes of `inputs` (those with role kInput or
+// kDonated, in order) and checks counts, dtypes, shapes and size ranges. A size must appear alone
+// as a dimension of some input.
+Sizes bind_inputs(const Graph& graph, std::span<const Tensor> inputs);
+
+// The inputs that a caller gives at each run, in order.
+std::vector<const Input*> run_inputs(const Graph& graph);
+
+}  // namespace lamina

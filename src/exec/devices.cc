@@ -1,0 +1,30 @@
+// The list of devices.
+#include <array>
+
+#include "base/check.h"
+#include "exec/ref/ref_device.h"
+#include "lamina/device.h"
+
+namespace lamina {
+
+std::span<const Device* const> devices() {
+  static const std::array<const Device*, 1> list = {&ref_device()};
+  return list;
+}
+
+const Device& find_device(std::string_view name) {
+  std::string known;
+  for (const Device* device : devices()) {
+    if (device->name() == name) return *device;
+    known += known.empty() ? "" : ", ";
+    known += device->name();
+  }
+  fail(ErrorCode::kNotFound, "no device '{}'; this machine has: {}", name, known);
+}
+
+std::unique_ptr<Program> compile(const Graph& graph, const Device& device,
+                                 const RunOptions& options) {
+  return device.compile(graph, options);
+}
+
+}  // namespace lamina

@@ -1,0 +1,45 @@
+// The reference device's domain: reals as double.
+#pragma once
+
+#include <optional>
+
+#include "graph/interpret.h"
+#include "num/half.h"
+#include "tensor/packed.h"
+
+namespace lamina {
+
+struct RealDomain {
+  using Number = double;
+
+  double constant(double value) const { return value; }
+  double integer(std::int64_t value) const { return static_cast<double>(value); }
+  std::optional<std::int64_t> to_whole(double value) const { return truncate_to_int64(value); }
+  bool before(double a, double b) const { return a < b; }
+  static auto scalar(const ScalarMeaning& meaning) { return meaning.real; }
+
+  double round_to(double value, DType dtype) const {
+    switch (dtype) {
+      case DType::kF32:
+        return static_cast<float>(value);
+      case DType::kBF16:
+        return static_cast<double>(bf16(value));
+      case DType::kF16:
+        return static_cast<double>(f16(value));
+      default:
+        return value;
+    }
+  }
+
+  double dot(const double* a, std::int64_t step_a, const double* b, std::int64_t step_b,
+             std::int64_t n, double start) const {
+    for (std::int64_t i = 0; i < n; ++i) start += a[i * step_a] * b[i * step_b];
+    return start;
+  }
+};
+
+// A tensor as the interpreter holds it, and back (rounded to `dtype`).
+Array<double> to_array(const Tensor& tensor);
+Tensor to_tensor(const Array<double>& array, DType dtype);
+
+}  // namespace lamina

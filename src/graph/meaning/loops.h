@@ -1,0 +1,212 @@
+// The meaning of contractions and reductions: a fold over the inner loops of a LoopForm.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "graph/meaning/domain.h"
+
+namespace lamina {
+
+template <class Domain>
+class LoopMeaning {
+ public:
+  using Number = typename Domain::Number;
+  using A = Array<Number>;
+
+  explicit LoopMeaning(Domain& domain) : domain_(domain) {}
+
+  A loops(const NodeView& node, const std::vector<const A*>& in, const Type& type) {
+    const LoopForm form = node.op.loop_form(node);
+    bool whole = !traits(type.dtype).is_float;
+    for (const A* a : in) whole = whole && a->is_whole;
+    const Shape extents = *constant_shape(form.extents);
+    const std::vector<BoundAccess> accesses = bind_accesses(form, in);
+    A out{type.dtype, *constant_shape(type.shape), {}, {}, whole};
+    const auto split = static_cast<std::ptrdiff_t>(form.output_rank);
+    const Shape outer(extents.begin(), extents.begin() + split);
+    const Shape inner(extents.begin() + split, extents.end());
+    bool affine = node.op.kind == Kind::kContract && !whole && in.size() == 2;
+    for (std::size_t k = 0; k < in.size(); ++k) {
+      affine = affine && accesses[k].affine_within(extents) && !in[k]->is_whole;
+    }
+    Walker at(outer, std::vector<std::int64_t>(outer.size(), 0));
+    std::vector<std::int64_t> point(extents.size(), 0);
+    const std::int64_t count = element_count(outer);
+    for (std::int64_t i = 0; i < count; ++i, at.next()) {
+      std::copy(at.index.begin(), at.index.end(), point.begin());
+      if (whole) {
+        out.whole.push_back(wrap_to(type.dtype, fold_whole(node, in, accesses, point, inner)));
+      } else if (affine) {
+        out.real.push_back(fold_affine(in, accesses, point, inner));
+      } else {
+        out.real.push_back(fold_real(node, in, accesses, point, inner));
+      }
+    }
+    return out;
+  }
+
+ private:
+  // --- contract and reduce ---------------------------------------------------------------------
+
+  static std::vector<BoundAccess> bind_accesses(const LoopForm& form,
+                                                const std::vector<const A*>& in) {
+    std::vector<Shape> shapes;
+    for (const A* a : in) shapes.push_back(a->shape);
+    std::vector<BoundAccess> accesses;
+    for (std::size_t k = 0; k < in.size(); ++k) {
+      accesses.emplace_back(form.operands[k], shapes[k], shapes);
+    }
+    return accesses;
+  }
+
+  // A contraction of two reals whose accesses are affine: strided inner products.
+  Number fold_affine(const std::vector<const A*>& in, const std::vector<BoundAccess>& accesses,
+                     const std::vector<std::int64_t>& point, const Shape& inner) {
+    const std::size_t split = point.size() - inner.size();
+    std::int64_t base[2] = {accesses[0].base(), accesses[1].base()};
+    for (std::size_t loop = 0; loop < split; ++loop) {
+      for (int k = 0; k < 2; ++k) {
+        base[k] +=
+            accesses[static_cast<std::size_t>(k)].stride(static_cast<int>(loop)) * point[loop];
+      }
+    }
+    const auto stride = [&](int k, std::size_t loop) {
+      return accesses[static_cast<std::size_t>(k)].stride(static_cast<int>(split + loop));
+    };
+    Number total = domain_.integer(0);
+    if (element_count(inner) == 0) return total;
+    const std::size_t last = inner.empty() ? 0 : inner.size() - 1;
+    const std::int64_t run = inner.empty() ? 1 : inner[last];
+    std::vector<std::int64_t> strides_a(last), strides_b(last);
+    for (std::size_t loop = 0; loop < last; ++loop) {
+      strides_a[loop] = stride(0, loop);
+      strides_b[loop] = stride(1, loop);
+    }
+    const Shape head(inner.begin(), inner.begin() + static_cast<std::ptrdiff_t>(last));
+    Walker a(head, strides_a);
+    Walker b(head, strides_b);
+    const std::int64_t step_a = inner.empty() ? 0 : stride(0, last);
+    const std::int64_t step_b = inner.empty() ? 0 : stride(1, last);
+    const std::int64_t count = element_count(head);
+    for (std::int64_t i = 0; i < count; ++i, a.next(), b.next()) {
+      total = domain_.dot(in[0]->real.data() + base[0] + a.offset, step_a,
+                          in[1]->real.data() + base[1] + b.offset, step_b, run, total);
+    }
+    return total;
+  }
+
+  template <class Visit>
+  void for_each_inner(std::vector<std::int64_t>& point, const Shape& inner, Visit visit) {
+    const std::size_t split = point.size() - inner.size();
+    Walker at(inner, std::vector<std::int64_t>(inner.size(), 0));
+    const std::int64_t count = element_count(inner);
+    for (std::int64_t i = 0; i < count; ++i, at.next()) {
+      std::copy(at.index.begin(), at.index.end(),
+                point.begin() + static_cast<std::ptrdiff_t>(split));
+      visit();
+    }
+  }
+
+  static std::int64_t no_index(int, std::int64_t) { return -1; }
+
+  Number fold_real(const NodeView& node, const std::vector<const A*>& in,
+                   const std::vector<BoundAccess>& accesses, std::vector<std::int64_t>& point,
+                   const Shape& inner) {
+    const bool contract = node.op.kind == Kind::kContract;
+    Number total = contract ? domain_.integer(0) : identity_real(node.op.monoid);
+    for_each_inner(point, inner, [&] {
+      std::optional<Number> term;
+      for (std::size_t k = 0; k < in.size(); ++k) {
+        const std::int64_t offset = accesses[k].offset(point, no_index);
+        if (offset < 0) return;
+        const Number x = real_at(domain_, *in[k], offset);
+        term = term ? *term * x : x;
+      }
+      total = contract ? total + *term : combine_real(node.op.monoid, total, *term);
+    });
+    return total;
+  }
+
+  std::int64_t fold_whole(const NodeView& node, const std::vector<const A*>& in,
+                          const std::vector<BoundAccess>& accesses,
+                          std::vector<std::int64_t>& point, const Shape& inner) {
+    const Monoid monoid = node.op.kind == Kind::kContract ? Monoid::kSum : node.op.monoid;
+    std::int64_t total = identity_whole(monoid);
+    for_each_inner(point, inner, [&] {
+      std::int64_t term = 1;
+      for (std::size_t k = 0; k < in.size(); ++k) {
+        const std::int64_t offset = accesses[k].offset(point, no_index);
+        if (offset < 0) return;
+        term = num::mul(term, in[k]->whole[static_cast<std::size_t>(offset)]);
+      }
+      total = combine_whole(monoid, total, term);
+    });
+    return total;
+  }
+
+  Number identity_real(Monoid monoid) const {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    switch (monoid) {
+      case Monoid::kSum:
+        return domain_.integer(0);
+      case Monoid::kProd:
+        return domain_.integer(1);
+      case Monoid::kMax:
+        return domain_.constant(-kInfinity);
+      case Monoid::kMin:
+        return domain_.constant(kInfinity);
+    }
+    return domain_.integer(0);
+  }
+
+  static Number combine_real(Monoid monoid, const Number& a, const Number& b) {
+    using num::max;
+    using num::min;
+    switch (monoid) {
+      case Monoid::kSum:
+        return a + b;
+      case Monoid::kProd:
+        return a * b;
+      case Monoid::kMax:
+        return max(a, b);
+      case Monoid::kMin:
+        return min(a, b);
+    }
+    return a;
+  }
+
+  static std::int64_t identity_whole(Monoid monoid) {
+    switch (monoid) {
+      case Monoid::kSum:
+        return 0;
+      case Monoid::kProd:
+        return 1;
+      case Monoid::kMax:
+        return std::numeric_limits<std::int64_t>::min();
+      case Monoid::kMin:
+        return std::numeric_limits<std::int64_t>::max();
+    }
+    return 0;
+  }
+
+  static std::int64_t combine_whole(Monoid monoid, std::int64_t a, std::int64_t b) {
+    switch (monoid) {
+      case Monoid::kSum:
+        return num::add(a, b);
+      case Monoid::kProd:
+        return num::mul(a, b);
+      case Monoid::kMax:
+        return num::max(a, b);
+      case Monoid::kMin:
+        return num::min(a, b);
+    }
+    return a;
+  }
+
+  Domain& domain_;
+};
+
+}  // namespace lamina

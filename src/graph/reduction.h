@@ -1,0 +1,14 @@
+// What the reductions over axes share.
+#pragma once
+
+#include "graph/kinds.h"
+
+namespace lamina {
+
+// An operator with attributes axes (empty: all) and keepdims, folding with `monoid`.
+OpDef reduction(std::string_view name, Monoid monoid);
+
+// The output (or its gradient) of a reduction with the reduced axes kept as size 1.
+Value keep_reduced_axes(const GradientView& node, Value output);
+
+}  // namespace lamina
