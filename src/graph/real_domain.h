@@ -1,4 +1,4 @@
-// The reference device's domain: reals as double.
+// Reals as doubles: the domain of the reference device and of constant folding.
 #pragma once
 
 #include <optional>

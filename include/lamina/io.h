@@ -1,0 +1,65 @@
+// Files: models (Lamina's text form, ONNX), tensors (NumPy .npy, safetensors).
+//
+// Every reader checks each length against the bytes that exist and throws kInvalidArgument for a
+// malformed file, kUnsupported (naming what is missing) for a well-formed file that Lamina cannot
+// take, kNotFound for an absent one and kIo when the system fails. Every writer writes a temporary
+// file beside the target and renames it, so that a failure leaves an existing file intact.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "lamina/graph.h"
+#include "lamina/tensor.h"
+
+namespace lamina {
+
+// How a model file becomes a graph.
+struct LoadOptions {
+  // Elements of graph inputs, by name. The graph is specialised on them: such an input is a
+  // constant. Needed for inputs that decide shapes, axes or branches in an ONNX model.
+  std::map<std::string, Tensor, std::less<>> fixed_inputs;
+  // Values of named sizes (ONNX dim_param). Sizes without a value stay symbolic.
+  Sizes sizes;
+};
+
+// Reads a model in any format of model_formats(). The format is told by the first bytes and the
+// extension. A .lam file gets the elements of its weights from the sibling NAME.safetensors when
+// there is one.
+Graph load_model(const std::string& path, const LoadOptions& options = {});
+// Writes the text form to `path` (it must end in .lam) and, when the graph carries the elements of
+// weights, the sibling NAME.safetensors, which is written first.
+void save_model(const std::string& path, const Graph& graph);
+
+// One row per model format.
+struct ModelFormat {
+  std::string_view name;       // "onnx"
+  std::string_view extension;  // ".onnx"
+  // True when a file that begins with these bytes (at most 4096) may be of this format.
+  bool (*looks_like)(std::string_view head);
+  Graph (*load)(const std::string& path, const LoadOptions& options);
+};
+std::span<const ModelFormat> model_formats();
+
+// NumPy arrays, format versions 1 to 3, any byte order, C or Fortran order; dtypes f8 f4 f2 i8 i4
+// i1 u1 b1. bf16 has no NumPy name: it is written as '<V2' (what ml_dtypes does), and '<V2' is
+// read as bf16. '<u2' is refused unless `u2_is_bf16`: it may hold the bits of bf16 or integers.
+Tensor load_npy(const std::string& path, bool u2_is_bf16 = false);
+// Packed dtypes are written decoded, as f4.
+void save_npy(const std::string& path, const Tensor& tensor);
+
+using NamedTensors = std::map<std::string, Tensor>;
+using Metadata = std::map<std::string, std::string>;
+
+// The tensors of a safetensors file (dtypes F64 F32 F16 BF16 I64 I32 I8 U8 BOOL). Their elements
+// are mapped from the file, not copied, whenever their place in it is aligned.
+NamedTensors load_safetensors(const std::string& path);
+// The "__metadata__" of a safetensors file.
+Metadata load_safetensors_metadata(const std::string& path);
+// Packed dtypes are refused with kUnsupported: safetensors has no names for them.
+void save_safetensors(const std::string& path, const NamedTensors& tensors,
+                      const Metadata& metadata = {});
+
+}  // namespace lamina
