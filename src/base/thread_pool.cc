@@ -1,0 +1,136 @@
+// Dynamic chunks, spinning workers, and places for concurrent loops.
+#include "base/thread_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace lamina {
+namespace {
+
+// Long enough to bridge the gaps between the kernels of one run, short enough that an idle pool
+// costs nothing: some 50 microseconds.
+constexpr int kSpins = 2000;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Waits until `done()`. Yields after a while: the thread waited for may need this core.
+template <class Done>
+void spin_until(Done done) {
+  for (int i = 0; !done(); ++i) {
+    if (i < kSpins) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+}  // namespace
+
+int usable_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+ThreadPool::ThreadPool(int threads) {
+  const int count = threads > 0 ? threads : usable_cores();
+  for (int slot = 1; slot < count; ++slot) {
+    workers_.emplace_back([this, slot] { worker(slot); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  stopping_ = true;
+  epoch_.fetch_add(1);
+  epoch_.notify_all();
+}
+
+ThreadPool::Loop* ThreadPool::take_loop() {
+  for (Loop& loop : loops_) {
+    if (!loop.taken.load(std::memory_order_relaxed) && !loop.taken.exchange(true)) return &loop;
+  }
+  return nullptr;
+}
+
+void ThreadPool::run(Call call, std::int64_t tasks) {
+  if (tasks <= 0) return;
+  Loop* loop = tasks == 1 || workers_.empty() ? nullptr : take_loop();
+  if (loop == nullptr) {
+    call.function(call.context, 0, tasks, 0);
+    return;
+  }
+  // About four chunks per thread: coarse enough to be cheap, fine enough to even out the load.
+  loop->chunk = std::max<std::int64_t>(1, tasks / (4 * threads()));
+  loop->tasks = tasks;
+  loop->call = call;
+  loop->error = nullptr;
+  loop->failed.store(false, std::memory_order_relaxed);
+  loop->next.store(0, std::memory_order_relaxed);
+  loop->open = true;
+  epoch_.fetch_add(1);
+  epoch_.notify_all();
+  work(*loop, 0);
+  loop->open = false;
+  spin_until([&] { return loop->guests.load() == 0; });
+  const std::exception_ptr error = std::exchange(loop->error, nullptr);
+  loop->taken = false;
+  if (error) std::rethrow_exception(error);
+}
+
+void ThreadPool::work(Loop& loop, int slot) {
+  while (true) {
+    const std::int64_t begin = loop.next.fetch_add(loop.chunk, std::memory_order_relaxed);
+    if (begin >= loop.tasks) return;
+    try {
+      loop.call.function(loop.call.context, begin, std::min(loop.tasks, begin + loop.chunk), slot);
+    } catch (...) {
+      loop.next.store(loop.tasks, std::memory_order_relaxed);
+      if (!loop.failed.exchange(true)) loop.error = std::current_exception();
+    }
+  }
+}
+
+bool ThreadPool::visit_loops(int slot) {
+  bool found = false;
+  for (Loop& loop : loops_) {
+    if (!loop.open.load(std::memory_order_relaxed)) continue;
+    // The caller closes, then counts the guests; a guest enters, then looks whether it is open:
+    // one of the two sees the other.
+    loop.guests.fetch_add(1);
+    if (loop.open && loop.next.load(std::memory_order_relaxed) < loop.tasks) {
+      work(loop, slot);
+      found = true;
+    }
+    loop.guests.fetch_sub(1);
+  }
+  return found;
+}
+
+void ThreadPool::worker(int slot) {
+  int idle = 0;
+  int seen = epoch_.load();
+  while (!stopping_) {
+    if (visit_loops(slot)) {
+      idle = 0;
+      continue;
+    }
+    if (++idle < kSpins) {
+      pause();
+      continue;
+    }
+    epoch_.wait(seen);
+    seen = epoch_.load();
+    idle = 0;
+  }
+}
+
+}  // namespace lamina
