@@ -241,6 +241,28 @@ std::pair<Dim, Dim> split_exact(const Dim& a, std::int64_t divisor) {
   return {exact, rest};
 }
 
+// a / b, if b is a single term that divides every term of a: 8*B*T / (2*T) = 4*B.
+std::optional<Dim> exact_quotient(const Dim& a, const Dim& b) {
+  if (b.terms().size() != 1 || b.constant_part() != 0 || a.constant_part() != 0) {
+    return std::nullopt;
+  }
+  const Dim::Term& divisor = b.terms()[0];
+  Dim result;
+  for (const Dim::Term& term : a.terms()) {
+    std::vector<Dim::Factor> factors = term.factors;
+    for (const Dim::Factor& factor : divisor.factors) {
+      const auto found = std::find(factors.begin(), factors.end(), factor);
+      if (found == factors.end()) return std::nullopt;
+      factors.erase(found);
+    }
+    if (term.coefficient % divisor.coefficient != 0) return std::nullopt;
+    Dim product = term.coefficient / divisor.coefficient;
+    for (const Dim::Factor& factor : factors) product = product * Dim::of(factor);
+    result = result + product;
+  }
+  return result;
+}
+
 Dim make_quotient(Dim::Factor::Kind kind, const Dim& a, const Dim& b) {
   const auto divisor = b.constant();
   if (divisor) {
@@ -254,6 +276,7 @@ Dim make_quotient(Dim::Factor::Kind kind, const Dim& a, const Dim& b) {
   }
   if (a == b) return 1;
   if (a == Dim(0)) return 0;
+  if (const auto exact = exact_quotient(a, b)) return *exact;
   return Dim::of({kind, "", {a, b}});
 }
 

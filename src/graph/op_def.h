@@ -108,8 +108,8 @@ struct OrderForm {
 enum class Combine : std::uint8_t { kSet, kAdd, kMul, kMax, kMin };
 
 // For every point of `extents`: output[to] = operand[from]. `operand` may be kFill (the value
-// `fill`) or kIndex (fill + step * the loop variable 0). Points whose `to` or `from` lies outside
-// its bounds are skipped.
+// `fill` + `fill_size`) or kIndex (the same + step * the loop variable 0). Points whose `to` or
+// `from` lies outside its bounds are skipped.
 struct Copy {
   static constexpr int kFill = -1;
   static constexpr int kIndex = -2;
@@ -121,6 +121,7 @@ struct Copy {
   Combine combine = Combine::kSet;
   double fill = 0.0;
   double step = 1.0;
+  Dim fill_size;
 };
 
 // Copies run in order. Together they write every element of every output.

@@ -86,4 +86,15 @@ Value keep_reduced_axes(const GradientView& node, Value output) {
   return node.graph.add("reshape", {output}, {{"shape", shape}});
 }
 
+std::vector<Value> extremum_gradient(const GradientView& node) {
+  Graph& g = node.graph;
+  const Attrs kept = {{"axes", node.attrs().dims("axes")}, {"keepdims", true}};
+  const DType dtype = node.type(node.input(0)).dtype;
+  const Value extreme = keep_reduced_axes(node, node.output());
+  const Value hits = g.add("cast", {g.add("equal", {node.input(0), extreme})}, {{"dtype", dtype}});
+  const Value share =
+      g.add("div", {keep_reduced_axes(node, node.grads[0]), g.add("sum", {hits}, kept)});
+  return {g.add("mul", {hits, share})};
+}
+
 }  // namespace lamina

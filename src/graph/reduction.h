@@ -11,4 +11,7 @@ OpDef reduction(std::string_view name, Monoid monoid);
 // The output (or its gradient) of a reduction with the reduced axes kept as size 1.
 Value keep_reduced_axes(const GradientView& node, Value output);
 
+// Of reduce_max and reduce_min: equal extremes share the gradient evenly.
+std::vector<Value> extremum_gradient(const GradientView& node);
+
 }  // namespace lamina

@@ -53,13 +53,14 @@ class MoveMeaning {
     }
     Walker at(extents, std::vector<std::int64_t>(extents.size(), 0));
     const std::int64_t count = element_count(extents);
+    const double first = copy.fill + static_cast<double>(copy.fill_size.constant_part());
     for (std::int64_t i = 0; i < count; ++i, at.next()) {
       const std::int64_t target = to.offset(at.index, read);
       const std::int64_t source = from ? from->offset(at.index, read) : 0;
       if (target < 0 || source < 0) continue;
       const double value = copy.operand == Copy::kIndex && !at.index.empty()
-                               ? copy.fill + copy.step * static_cast<double>(at.index[0])
-                               : copy.fill;
+                               ? first + copy.step * static_cast<double>(at.index[0])
+                               : first;
       put(copy, from ? in[static_cast<std::size_t>(copy.operand)] : nullptr, source, value, target,
           out);
     }

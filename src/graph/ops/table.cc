@@ -16,6 +16,17 @@
   X(sum)              \
   X(matmul)           \
   X(transpose)        \
+  X(reshape)          \
+  X(broadcast)        \
+  X(slice)            \
+  X(concat)           \
+  X(split)            \
+  X(pad)              \
+  X(size_value)       \
+  X(mean)             \
+  X(reduce_max)       \
+  X(reduce_min)       \
+  X(reduce_prod)      \
   X(rms_norm)         \
   X(load)             \
   X(store)            \
