@@ -84,7 +84,10 @@ LM_VIA_VECTOR(lm_softplus)
 LM double lm_softplus(double x) {
   return __builtin_fmax(x, 0.0) + __builtin_log1p(__builtin_exp(-__builtin_fabs(x)));
 }
-LM vd lm_softplus(vd x) { for (int i = 0; i < LM_D; ++i) x[i] = lm_softplus((double)x[i]); return x; }
+LM vd lm_softplus(vd x) {
+  for (int i = 0; i < LM_D; ++i) x[i] = lm_softplus((double)x[i]);
+  return x;
+}
 )lm"};
 
 // |x| < 0.625: (tanh(x)/x - 1) / x^2 is fitted in x^2; beyond: 1 - 2 / (exp(2|x|) + 1).
@@ -157,8 +160,9 @@ LM vf lm_sin_quarter(vf x, int quarters) {
   vf y = (quadrant & 1) != 0 ? c : s;
   return (vf)((vi)y ^ ((quadrant & 2) << 30));
 }
-LM bool lm_any_beyond(vf x, float limit) {
-  vi far = !(lm_abs(x) <= limit);
+LM bool lm_far(float x) { return !(__builtin_fabsf(x) <= 1e5f); }
+LM bool lm_any_far(vf x) {
+  vi far = !(lm_abs(x) <= 1e5f);
   int any = 0;
   for (int i = 0; i < LM_F; ++i) any |= far[i];
   return any != 0;
@@ -168,9 +172,10 @@ LM bool lm_any_beyond(vf x, float limit) {
 constexpr PreludePiece kSin = {"lm_sin", R"lm(
 LM_VIA_LIBM(lm_sin, __builtin_sin)
 LM vf lm_sin(vf x) {
-  if (!lm_any_beyond(x, 1e5f)) return x == 0.0f ? x : lm_sin_quarter(x, 0);
-  for (int i = 0; i < LM_F; ++i) x[i] = (float)__builtin_sin((double)x[i]);
-  return x;
+  vf y = x == 0.0f ? x : lm_sin_quarter(x, 0);
+  if (lm_any_far(x))
+    for (int i = 0; i < LM_F; ++i) y[i] = lm_far(x[i]) ? (float)__builtin_sin((double)x[i]) : y[i];
+  return y;
 }
 LM_VIA_VECTOR(lm_sin)
 )lm"};
@@ -178,9 +183,10 @@ LM_VIA_VECTOR(lm_sin)
 constexpr PreludePiece kCos = {"lm_cos", R"lm(
 LM_VIA_LIBM(lm_cos, __builtin_cos)
 LM vf lm_cos(vf x) {
-  if (!lm_any_beyond(x, 1e5f)) return lm_sin_quarter(x, 1);
-  for (int i = 0; i < LM_F; ++i) x[i] = (float)__builtin_cos((double)x[i]);
-  return x;
+  vf y = lm_sin_quarter(x, 1);
+  if (lm_any_far(x))
+    for (int i = 0; i < LM_F; ++i) y[i] = lm_far(x[i]) ? (float)__builtin_cos((double)x[i]) : y[i];
+  return y;
 }
 LM_VIA_VECTOR(lm_cos)
 )lm"};
