@@ -9,6 +9,9 @@
 namespace lamina {
 namespace {
 
+// Products of sums grow fast; no sensible shape comes near this.
+constexpr std::size_t kMaxTerms = 128;
+
 std::int64_t checked_add(std::int64_t a, std::int64_t b) {
   std::int64_t sum = 0;
   require(!__builtin_add_overflow(a, b, &sum), "dimension overflow: {} + {}", a, b);
@@ -184,6 +187,8 @@ void Dim::add_term(Term term) {
     constant_ = checked_add(constant_, term.coefficient);
     return;
   }
+  require(terms_.size() < kMaxTerms && term.factors.size() <= kMaxTerms,
+          "a dimension has more than {} terms or factors", kMaxTerms);
   auto at = std::find_if(terms_.begin(), terms_.end(),
                          [&](const Term& t) { return !(t.factors < term.factors); });
   if (at == terms_.end() || at->factors != term.factors) {
