@@ -1,0 +1,22 @@
+// What this processor offers.
+#pragma once
+
+#include <string>
+
+#include "exec/cpu/kernel.h"
+
+namespace lamina::cpu {
+
+// The vector width, dot products and cache sizes of the processor that we run on.
+Target detect_target();
+
+// "AMD EPYC 9654" or the like.
+std::string processor_name();
+
+// All that decides which machine code a compiler makes for "this processor".
+std::string processor_identity();
+
+// "AVX-512", "AVX2", "SSE2" or "NEON".
+std::string instruction_set(const Target& target);
+
+}  // namespace lamina::cpu
