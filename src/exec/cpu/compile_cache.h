@@ -45,9 +45,9 @@ class CompileCache {
   CompileCache(std::string folder, Compiler compiler, Target target);
 
   struct Loaded {
-    std::vector<KernelFunction> functions;          // one per text
-    std::vector<std::shared_ptr<void>> libraries;   // keep the functions in memory
-    int compiles = 0;                               // compiler runs
+    std::vector<KernelFunction> functions;         // one per text
+    std::vector<std::shared_ptr<void>> libraries;  // keep the functions in memory
+    int compiles = 0;                              // compiler runs
   };
   // Equal texts share a function. Throws kExhausted when more than `max_compiles` runs of the
   // compiler would be needed.

@@ -22,11 +22,6 @@ std::string factor_text(const Dim::Factor& factor, std::vector<std::string>& siz
                      down ? "<" : ">");
 }
 
-Dim term_dim(const Dim::Term& term) {
-  Dim dim = term.coefficient;
-  for (const Dim::Factor& factor : term.factors) dim = dim * Dim::of(factor);
-  return dim;
-}
 
 struct AxisRange {
   Dim low;
@@ -207,8 +202,7 @@ std::string linear_text(const LinearAccess& access, int skip, std::vector<std::s
 }
 
 std::string offset_statements(const Access& access, const Dims& shape, const Dims& extents,
-                              const std::string& name, const EmitContext& context,
-                              Kernel& kernel) {
+                              const std::string& name, const EmitContext& context, Kernel& kernel) {
   const Dims seen = seen_shape(access, shape);
   const Dims steps = dim_strides(seen);
   std::string before;
@@ -224,9 +218,11 @@ std::string offset_statements(const Access& access, const Dims& shape, const Dim
     }
     if (!axis.indirect.empty()) {
       const auto& indirect = axis.indirect[0];
-      const Dims& index_shape = context.node.inputs[static_cast<std::size_t>(indirect.operand)].shape;
+      const Dims& index_shape =
+          context.node.inputs[static_cast<std::size_t>(indirect.operand)].shape;
       const std::string at = index + "i";
-      before += offset_statements({indirect.axes, false}, index_shape, extents, at, context, kernel);
+      before +=
+          offset_statements({indirect.axes, false}, index_shape, extents, at, context, kernel);
       before += fmt::format("long {0}v = {0}_ok ? lm_load<long>(in{1} + {0}) : -1;\n", at,
                             indirect.operand);
       before += fmt::format("if ({0}_ok && {0}v < 0) {0}v += {1};\n", at,
@@ -265,6 +261,23 @@ std::string split_index(const std::vector<int>& loops, const Dims& extents, cons
     text += fmt::format("const long i{0} = rest % {1}; rest /= {1};\n", loops[k], extent);
   }
   return text + fmt::format("const long i{} = rest;\n", loops[0]);
+}
+
+std::string open_ranges(Kernel& kernel, const Dims& extents, int grain) {
+  const Dim total = product(extents);
+  kernel.tasks = ceil_div(total, grain);
+  std::string text = fmt::format(
+      "const long total = {0}, width = {1};\n"
+      "for (long task = begin; task < end; ++task) {{\n"
+      "const long stop = task * {2} + {2} < total ? task * {2} + {2} : total;\n"
+      "for (long at = task * {2}, count; at < stop; at += count) {{\n",
+      dim_text(total, kernel.sizes), dim_text(extents.back(), kernel.sizes), grain);
+  if (extents.size() == 1) return text + "const long column = at;\ncount = stop - at;\n{\n";
+  std::vector<int> outer;
+  for (std::size_t l = 0; l + 1 < extents.size(); ++l) outer.push_back(static_cast<int>(l));
+  return text + "const long row = at / width, column = at % width;\n" +
+         "count = width - column < stop - at ? width - column : stop - at;\n{\n" +
+         split_index(outer, extents, "row", kernel);
 }
 
 }  // namespace lamina::cpu

@@ -61,4 +61,9 @@ std::string close_braces(std::size_t count);
 std::string split_index(const std::vector<int>& loops, const Dims& extents, const std::string& from,
                         Kernel& kernel);
 
+// Opens the loops of a kernel whose tasks are ranges of `grain` points of a loop nest, in row-major
+// order, whatever its extents; sets kernel.tasks. Inside, `column` and `count` say which part of
+// the last loop to do, and the variables of the other loops are declared. Four braces to close.
+std::string open_ranges(Kernel& kernel, const Dims& extents, int grain);
+
 }  // namespace lamina::cpu

@@ -3,6 +3,7 @@
 // Neighbouring axes along which every operand is either read or repeated alike become one, so that
 // most kernels are one or two loops. A task is a range of kGrain elements in row-major order,
 // whatever the shape; rows that it cuts are finished by the next task.
+#include <algorithm>
 #include <array>
 
 #include "base/check.h"
@@ -11,8 +12,8 @@
 namespace lamina::cpu {
 namespace {
 
-constexpr int kGrain = 16384;        // elements per task of a cheap operator: a few microseconds
-constexpr int kHeavyGrain = 4096;    // of one that takes many operations
+constexpr int kGrain = 16384;      // elements per task of a cheap operator: a few microseconds
+constexpr int kHeavyGrain = 4096;  // of one that takes many operations
 constexpr std::size_t kHeavyLines = 6;
 
 // One merged axis; repeated[k]: operand k has the same element along it.
@@ -53,14 +54,23 @@ LinearAccess operand_access(const std::vector<MergedAxis>& axes, std::size_t k) 
   return access;
 }
 
+// True if the text calls more than arithmetic, comparison or selection.
+bool calls_a_function(const std::string& text) {
+  static constexpr std::array<std::string_view, 10> kFunctions = {
+      "lm_exp", "lm_log", "lm_pow",     "lm_erf",      "lm_sin",
+      "lm_cos", "lm_tan", "lm_sigmoid", "lm_softplus", "lm_asin"};
+  return std::any_of(kFunctions.begin(), kFunctions.end(), [&](std::string_view function) {
+    return text.find(function) != std::string::npos;
+  });
+}
+
 class ElementwiseEmitter {
  public:
   explicit ElementwiseEmitter(const EmitContext& context)
       : context_(context), axes_(merge_axes(context)) {
     const ScalarMeaning& meaning = context.node.op.scalar;
     arithmetic_ = choose_arithmetic(context.node, context.outputs[0], meaning.whole != nullptr);
-    if (meaning.code == nullptr ||
-        (arithmetic_ != Arithmetic::kWhole && meaning.real == nullptr)) {
+    if (meaning.code == nullptr || (arithmetic_ != Arithmetic::kWhole && meaning.real == nullptr)) {
       fail(ErrorCode::kUnsupported, "{}: no code for operands of type {}", context.node.op.name,
            context.node.inputs.empty() ? "" : traits(context.node.inputs[0].dtype).name);
     }
@@ -68,22 +78,14 @@ class ElementwiseEmitter {
 
   Kernel emit() {
     const std::string statements = scalar_statements();
+    Dims extents;
+    for (const MergedAxis& axis : axes_) extents.push_back(axis.extent);
     Kernel kernel;
     kernel.name = std::string(context_.node.op.name);
-    const Dim total = product(context_.outputs[0].shape);
-    kernel.tasks = ceil_div(total, grain_);
     kernel.text = kernel_head(kernel, context_);
-    kernel.text += fmt::format("const long total = {}, width = {};\n",
-                               dim_text(total, kernel.sizes),
-                               dim_text(axes_.back().extent, kernel.sizes));
-    kernel.text += fmt::format(
-        "for (long task = begin; task < end; ++task) {{\n"
-        "const long first = task * {0};\n"
-        "const long stop = first + {0} < total ? first + {0} : total;\n",
-        grain_);
-    kernel.text += axes_.size() == 1 ? one_row(kernel) : rows(kernel);
-    kernel.text += chunk(statements);
-    kernel.text += "}\n}\n}\n";
+    kernel.text += open_ranges(kernel, extents, grain_);
+    kernel.text += pointers(kernel) + splats() + chunk(statements);
+    kernel.text += close_braces(4);
     return kernel;
   }
 
@@ -100,41 +102,20 @@ class ElementwiseEmitter {
     const Code result = context_.node.op.scalar.code(operands, context_.node.attrs);
     std::string text;
     for (const std::string& line : sink.lines()) text += line + "\n";
-    grain_ = sink.lines().size() > kHeavyLines || text.find("lm_e") != std::string::npos
-                 ? kHeavyGrain
-                 : kGrain;
+    if (sink.lines().size() > kHeavyLines || calls_a_function(text)) grain_ = kHeavyGrain;
     return text + fmt::format("const {} y = {};\n", x(), result.name);
   }
 
-  // Opens a block with `count` elements at `out` and the operands' pointers p<k>.
-  std::string one_row(Kernel&) const {
-    std::string text = "{\nconst long count = stop - first;\n";
-    text += fmt::format("{}* out = out0 + first;\n", storage_type(context_.outputs[0].dtype));
-    for (std::size_t k = 0; k < context_.node.inputs.size(); ++k) {
-      text += fmt::format("const auto* p{0} = in{0}{1};\n", k, is_single(k) ? "" : " + first");
-    }
-    return text + splats();
-  }
-
-  std::string rows(Kernel& kernel) const {
-    std::string text =
-        "for (long at = first; at < stop;) {\n"
-        "const long row = at / width, column = at % width;\n"
-        "const long count = width - column < stop - at ? width - column : stop - at;\n";
-    text += fmt::format("{}* out = out0 + at;\nat += count;\n",
-                        storage_type(context_.outputs[0].dtype));
+  // `out` and the operands' p<k>, at the range's first element.
+  std::string pointers(Kernel& kernel) const {
+    std::string text = "auto* out = out0 + at;\n";
     const auto last = static_cast<int>(axes_.size()) - 1;
-    std::vector<int> outer;
-    Dims extents;
-    for (const MergedAxis& axis : axes_) extents.push_back(axis.extent);
-    for (int a = 0; a < last; ++a) outer.push_back(a);
-    text += split_index(outer, extents, "row", kernel);
     for (std::size_t k = 0; k < context_.node.inputs.size(); ++k) {
       text += fmt::format("const auto* p{0} = in{0} + {1}{2};\n", k,
                           linear_text(operand_access(axes_, k), last, kernel.sizes),
                           is_single(k) ? "" : " + column");
     }
-    return text + splats();
+    return text;
   }
 
   bool is_single(std::size_t k) const { return axes_.back().repeated[k]; }

@@ -79,6 +79,9 @@ std::vector<Kernel> emit_move(const EmitContext& context);         // emit_move.
 std::vector<Kernel> emit_order(const EmitContext& context);        // emit_order.cc
 std::vector<Kernel> emit_block(const EmitContext& context);        // emit_block.cc
 
+// By the emitter of the node's kind.
+std::vector<Kernel> emit(const EmitContext& context);  // emit.cc
+
 // A Dim as C++ text over `sizes[i]` of the call (names listed in `sizes`; new ones are appended).
 std::string dim_text(const Dim& dim, std::vector<std::string>& sizes);
 

@@ -56,8 +56,8 @@ std::string processor_name() {
 
 std::string processor_identity() {
   static constexpr std::array<std::string_view, 8> kKeys = {
-      "vendor_id", "cpu family", "model\t", "model name", "flags", "Features", "CPU implementer",
-      "CPU part"};
+      "vendor_id", "cpu family", "model\t",         "model name",
+      "flags",     "Features",   "CPU implementer", "CPU part"};
   std::string identity;
   for (const std::string_view key : kKeys) identity += cpuinfo(key) + "\n";
   return identity;
