@@ -48,6 +48,22 @@ std::vector<Type> infer_comparison(const NodeView& node) {
   return out;
 }
 
+std::vector<Type> infer_logical(const NodeView& node) {
+  for (const Type& type : node.inputs) {
+    require(type.dtype == DType::kBool, "{}: expected bool, got {}", node.op.name,
+            traits(type.dtype).name);
+  }
+  return infer_elementwise(node);
+}
+
+std::vector<Type> infer_integer(const NodeView& node) {
+  for (const Type& type : node.inputs) {
+    require(traits(type.dtype).is_integer, "{}: expected integers, got {}", node.op.name,
+            traits(type.dtype).name);
+  }
+  return infer_elementwise(node);
+}
+
 int resolve_axis(std::string_view op, std::int64_t axis, std::size_t rank) {
   const auto r = static_cast<std::int64_t>(rank);
   require(axis >= -r && axis < r, "{}: axis {} is outside a tensor of rank {}", op, axis, rank);

@@ -17,6 +17,8 @@ Dims broadcast_shapes(std::string_view op, const Dims& a, const Dims& b);
 std::vector<Type> infer_elementwise(const NodeView& node);
 std::vector<Type> infer_float(const NodeView& node);       // refuses integers: exp, log, ...
 std::vector<Type> infer_comparison(const NodeView& node);  // bool
+std::vector<Type> infer_logical(const NodeView& node);     // bool from bool
+std::vector<Type> infer_integer(const NodeView& node);     // refuses floats and bool
 
 // An axis attribute as 0 <= axis < rank. Throws kInvalidArgument.
 int resolve_axis(std::string_view op, std::int64_t axis, std::size_t rank);
@@ -75,6 +77,60 @@ ScalarMeaning whole_meaning() {
           .interval = nullptr,
           .residue = nullptr,
           .code = apply_scalar<Op, Code>};
+}
+
+// The rows of the element-wise operators: what they share, filled in once.
+using GradientRule = std::vector<Value> (*)(const GradientView&);
+using Samples = std::vector<Sample> (*)();
+
+// A function of one real.
+template <class Op>
+OpDef unary_float(std::string_view name, GradientRule gradient, Samples samples,
+                  std::vector<AttrSpec> attrs = {}) {
+  return {.name = name,
+          .attrs = std::move(attrs),
+          .infer = infer_float,
+          .scalar = real_meaning<Op>(),
+          .gradient = gradient,
+          .samples = samples};
+}
+
+// A function of one real or integer.
+template <class Op>
+OpDef unary_number(std::string_view name, GradientRule gradient, Samples samples,
+                   std::vector<AttrSpec> attrs = {}) {
+  OpDef op = unary_float<Op>(name, gradient, samples, std::move(attrs));
+  op.infer = infer_elementwise;
+  op.scalar = number_meaning<Op>();
+  return op;
+}
+
+// A function of two reals or integers, broadcast.
+template <class Op>
+OpDef binary_number(std::string_view name, GradientRule gradient, Samples samples) {
+  OpDef op = unary_number<Op>(name, gradient, samples);
+  op.min_inputs = 2;
+  op.max_inputs = 2;
+  return op;
+}
+
+// The same giving a truth value.
+template <class Op>
+OpDef comparison(std::string_view name, Samples samples) {
+  OpDef op = binary_number<Op>(name, nullptr, samples);
+  op.infer = infer_comparison;
+  return op;
+}
+
+// A function of two integers, broadcast.
+template <class Op>
+OpDef binary_integer(std::string_view name, Samples samples) {
+  return {.name = name,
+          .min_inputs = 2,
+          .max_inputs = 2,
+          .infer = infer_integer,
+          .scalar = whole_meaning<Op>(),
+          .samples = samples};
 }
 
 }  // namespace lamina

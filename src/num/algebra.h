@@ -50,8 +50,11 @@ inline double is_nan(double x) { return std::isnan(x) ? 1.0 : 0.0; }
 inline double is_inf(double x) { return std::isinf(x) ? 1.0 : 0.0; }
 inline double select(double c, double a, double b) { return c != 0.0 ? a : b; }
 // The remainder with the sign of the divisor (Python) and of the dividend (C).
-inline double mod(double a, double b) { return a - b * std::floor(a / b); }
 inline double fmod(double a, double b) { return std::fmod(a, b); }
+inline double mod(double a, double b) {
+  const double r = std::fmod(a, b);
+  return r != 0.0 && (r < 0.0) != (b < 0.0) ? r + b : r;
+}
 
 using Whole = std::int64_t;
 
@@ -62,7 +65,12 @@ inline Whole sub(Whole a, Whole b) { return wrap(raw(a) - raw(b)); }
 inline Whole mul(Whole a, Whole b) { return wrap(raw(a) * raw(b)); }
 inline Whole div(Whole a, Whole b) { return b == 0 ? 0 : b == -1 ? sub(0, a) : a / b; }
 inline Whole neg(Whole a) { return sub(0, a); }
-inline Whole like(Whole, double c) { return static_cast<Whole>(c); }
+// Truncates; values outside the range (infinite bounds of a clamp) become its ends, NaN 0.
+inline Whole like(Whole, double c) {
+  if (std::isnan(c)) return 0;
+  if (c >= 0x1p63) return INT64_MAX;
+  return c < -0x1p63 ? INT64_MIN : static_cast<Whole>(c);
+}
 inline Whole abs(Whole x) { return x < 0 ? neg(x) : x; }
 inline Whole sign(Whole x) { return (x > 0) - (x < 0); }
 inline Whole floor(Whole x) { return x; }
@@ -81,6 +89,13 @@ inline Whole mod(Whole a, Whole b) {
   const Whole r = fmod(a, b);
   return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
+inline Whole bit_and(Whole a, Whole b) { return a & b; }
+inline Whole bit_or(Whole a, Whole b) { return a | b; }
+inline Whole bit_xor(Whole a, Whole b) { return a ^ b; }
+inline Whole bit_not(Whole a) { return ~a; }
+// Distances outside [0, 63] shift everything out. To the right the sign comes in.
+inline Whole shift_left(Whole a, Whole by) { return by < 0 || by > 63 ? 0 : wrap(raw(a) << by); }
+inline Whole shift_right(Whole a, Whole by) { return a >> (by < 0 || by > 63 ? 63 : by); }
 // Exponentiation by squaring; a negative exponent gives 1, -1 or 0 as the exact power truncates.
 Whole pow(Whole base, Whole exponent);
 

@@ -82,5 +82,11 @@ Code less(const Code& a, const Code& b) { return call("less", a, b); }
 Code equal(const Code& a, const Code& b) { return call("equal", a, b); }
 Code mod(const Code& a, const Code& b) { return call("mod", a, b); }
 Code fmod(const Code& a, const Code& b) { return call("fmod", a, b); }
+Code bit_and(const Code& a, const Code& b) { return infix(a, "&", b); }
+Code bit_or(const Code& a, const Code& b) { return infix(a, "|", b); }
+Code bit_xor(const Code& a, const Code& b) { return infix(a, "^", b); }
+Code bit_not(const Code& x) { return {x.sink, x.sink->emit("~" + x.name)}; }
+Code shift_left(const Code& a, const Code& by) { return call("shift_left", a, by); }
+Code shift_right(const Code& a, const Code& by) { return call("shift_right", a, by); }
 
 }  // namespace lamina

@@ -72,5 +72,12 @@ Code is_inf(const Code& x);
 Code select(const Code& c, const Code& a, const Code& b);
 Code mod(const Code& a, const Code& b);
 Code fmod(const Code& a, const Code& b);
+// Integers only; see num/algebra.h for shifts by more than the width.
+Code bit_and(const Code& a, const Code& b);
+Code bit_or(const Code& a, const Code& b);
+Code bit_xor(const Code& a, const Code& b);
+Code bit_not(const Code& x);
+Code shift_left(const Code& a, const Code& by);
+Code shift_right(const Code& a, const Code& by);
 
 }  // namespace lamina

@@ -14,13 +14,10 @@ struct Rsqrt {
   }
 };
 
-std::vector<Sample> samples() { return {{.inputs = {f32({3, 5})}, .low = 0.5, .high = 2.0}}; }
+Expr derivative(const Expr&, const Expr& y, const Attrs&) { return -0.5 * y * y * y; }
 
 }  // namespace
 
-OpDef rsqrt() {
-  return {
-      .name = "rsqrt", .infer = infer_float, .scalar = real_meaning<Rsqrt>(), .samples = samples};
-}
+OpDef rsqrt() { return unary_float<Rsqrt>("rsqrt", chain<derivative>, positive_samples); }
 
 }  // namespace lamina::ops

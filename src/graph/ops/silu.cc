@@ -13,12 +13,13 @@ struct Silu {
   }
 };
 
-std::vector<Sample> samples() { return {{.inputs = {f32({3, 5})}, .low = 0.5, .high = 2.0}}; }
+Expr derivative(const Expr& x, const Expr&, const Attrs&) {
+  const Expr s = call("sigmoid", {x});
+  return s * (1.0 + x * (1.0 - s));
+}
 
 }  // namespace
 
-OpDef silu() {
-  return {.name = "silu", .infer = infer_float, .scalar = real_meaning<Silu>(), .samples = samples};
-}
+OpDef silu() { return unary_float<Silu>("silu", chain<derivative>, real_samples); }
 
 }  // namespace lamina::ops

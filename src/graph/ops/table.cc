@@ -8,11 +8,79 @@
   X(input)            \
   X(constant)         \
   X(add)              \
+  X(sub)              \
   X(mul)              \
   X(div)              \
+  X(neg)              \
+  X(abs)              \
+  X(sign)             \
   X(exp)              \
+  X(log)              \
+  X(sqrt)             \
   X(rsqrt)            \
+  X(pow)              \
+  X(reciprocal)       \
+  X(min)              \
+  X(max)              \
+  X(erf)              \
+  X(sin)              \
+  X(cos)              \
+  X(tan)              \
+  X(asin)             \
+  X(acos)             \
+  X(atan)             \
+  X(sinh)             \
+  X(cosh)             \
+  X(tanh)             \
+  X(asinh)            \
+  X(acosh)            \
+  X(atanh)            \
+  X(floor)            \
+  X(ceil)             \
+  X(round)            \
+  X(trunc)            \
+  X(relu)             \
+  X(relu6)            \
+  X(leaky_relu)       \
+  X(elu)              \
+  X(selu)             \
+  X(celu)             \
+  X(clamp)            \
+  X(sigmoid)          \
   X(silu)             \
+  X(softplus)         \
+  X(softsign)         \
+  X(hard_sigmoid)     \
+  X(hardswish)        \
+  X(mish)             \
+  X(thresholded_relu) \
+  X(shrink)           \
+  X(gelu)             \
+  X(mod)              \
+  X(fmod)             \
+  X(equal)            \
+  X(not_equal)        \
+  X(less)             \
+  X(less_equal)       \
+  X(greater)          \
+  X(greater_equal)    \
+  X(is_nan)           \
+  X(is_inf)           \
+  X(logical_and)      \
+  X(logical_or)       \
+  X(logical_xor)      \
+  X(logical_not)      \
+  X(bit_and)          \
+  X(bit_or)           \
+  X(bit_xor)          \
+  X(shift_left)       \
+  X(shift_right)      \
+  X(bit_not)          \
+  X(select)           \
+  X(cast)             \
+  X(random_bits)      \
+  X(random_uniform)   \
+  X(random_normal)    \
   X(sum)              \
   X(matmul)           \
   X(transpose)        \

@@ -1,0 +1,29 @@
+// equal: x == y; false on NaN.
+#include "graph/gradient_rules.h"
+#include "graph/kinds.h"
+
+namespace lamina::ops {
+namespace {
+
+struct Equal {
+  template <class T>
+  static T apply(std::span<const T> x, const Attrs&) {
+    using num::equal;
+    return equal(x[0], x[1]);
+  }
+};
+
+std::vector<Sample> samples() {
+  return {{.inputs = {f32({3, 5}), f32({5})}, .differentiable = false},
+          {.inputs = {{DType::kI32, {37}, {}}, {DType::kI32, {37}, {}}}, .differentiable = false}};
+}
+
+}  // namespace
+
+OpDef equal() {
+  OpDef op = comparison<Equal>("equal", samples);
+  op.commutative = true;
+  return op;
+}
+
+}  // namespace lamina::ops

@@ -1,0 +1,25 @@
+// less: x < y; false on NaN.
+#include "graph/gradient_rules.h"
+#include "graph/kinds.h"
+
+namespace lamina::ops {
+namespace {
+
+struct Less {
+  template <class T>
+  static T apply(std::span<const T> x, const Attrs&) {
+    using num::less;
+    return less(x[0], x[1]);
+  }
+};
+
+std::vector<Sample> samples() {
+  return {{.inputs = {f32({3, 5}), f32({5})}, .differentiable = false},
+          {.inputs = {{DType::kI32, {37}, {}}, {DType::kI32, {37}, {}}}, .differentiable = false}};
+}
+
+}  // namespace
+
+OpDef less() { return comparison<Less>("less", samples); }
+
+}  // namespace lamina::ops

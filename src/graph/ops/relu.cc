@@ -1,0 +1,25 @@
+// relu: max(x, 0).
+#include "graph/gradient_rules.h"
+#include "graph/kinds.h"
+
+namespace lamina::ops {
+namespace {
+
+struct Relu {
+  template <class T>
+  static T apply(std::span<const T> x, const Attrs&) {
+    using num::like;
+    using num::max;
+    return max(x[0], like(x[0], 0.0));
+  }
+};
+
+Expr derivative(const Expr& x, const Expr&, const Attrs&) {
+  return indicator(call("greater", {x, number(x, 0.0)}), x);
+}
+
+}  // namespace
+
+OpDef relu() { return unary_number<Relu>("relu", chain<derivative>, real_samples); }
+
+}  // namespace lamina::ops
