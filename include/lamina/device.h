@@ -51,6 +51,8 @@ class Program {
   virtual void reset_state() = 0;
   virtual const Graph& graph() const = 0;
   virtual ProgramStats stats() const = 0;
+  // The generated code, one kernel after another; empty where nothing is generated.
+  virtual std::string source() const { return {}; }
 };
 
 // A place where programs run. Stateless: constant objects listed in src/exec/devices.cc.
