@@ -1,6 +1,7 @@
 // Reals as doubles: the domain of the reference device and of constant folding.
 #pragma once
 
+#include <cmath>
 #include <optional>
 
 #include "graph/interpret.h"
@@ -15,7 +16,8 @@ struct RealDomain {
   double constant(double value) const { return value; }
   double integer(std::int64_t value) const { return static_cast<double>(value); }
   std::optional<std::int64_t> to_whole(double value) const { return truncate_to_int64(value); }
-  bool before(double a, double b) const { return a < b; }
+  // NaN is the largest.
+  bool before(double a, double b) const { return a < b || (std::isnan(b) && !std::isnan(a)); }
   static auto scalar(const ScalarMeaning& meaning) { return meaning.real; }
 
   double round_to(double value, DType dtype) const {

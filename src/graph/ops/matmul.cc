@@ -1,7 +1,7 @@
 // matmul: x [..., m, k] times y [..., k, n], with NumPy's rules for batch axes and vectors.
 #include "base/check.h"
 #include "graph/gradient_rules.h"
-#include "graph/kinds.h"
+#include "graph/shaping.h"
 
 namespace lamina::ops {
 namespace {
@@ -59,12 +59,51 @@ LoopForm loop_form(const NodeView& node) {
   return form;
 }
 
+Value transposed(Graph& g, Value x) {
+  Dims axes;
+  const std::size_t rank = g.type(x).shape.size();
+  for (std::size_t i = 0; i < rank; ++i) axes.push_back(static_cast<std::int64_t>(i));
+  std::swap(axes[rank - 1], axes[rank - 2]);
+  return g.add("transpose", {x}, {{"axes", axes}});
+}
+
+// The operand's gradient: a matrix product, summed over the batch axes it was repeated along.
+Value operand_gradient(const GradientView& node, Value left, Value right, int i) {
+  Value grad = node.graph.add("matmul", {left, right});
+  const Dims shape = node.type(node.input(i)).shape;
+  if (shape.size() == 1) {
+    Dims batch;
+    for (std::size_t k = 0; k + 2 < node.type(grad).shape.size(); ++k) {
+      batch.push_back(static_cast<std::int64_t>(k));
+    }
+    if (!batch.empty()) grad = node.graph.add("sum", {grad}, {{"axes", batch}});
+    return node.graph.add("reshape", {grad}, {{"shape", shape}});
+  }
+  return sum_to(node, grad, i);
+}
+
+std::vector<Value> gradient(const GradientView& node) {
+  Graph& g = node.graph;
+  const NodeCopy self(node);
+  const Matrices m(self.view());
+  Dims product = m.batch();
+  product.push_back(m.x[m.x.size() - 2]);
+  product.push_back(m.y.back());
+  const auto as = [&](Value v, const Dims& shape) {
+    return g.type(v).shape == shape ? v : g.add("reshape", {v}, {{"shape", shape}});
+  };
+  const Value grad = as(node.grads[0], product);
+  return {operand_gradient(node, grad, transposed(g, as(node.input(1), m.y)), 0),
+          operand_gradient(node, transposed(g, as(node.input(0), m.x)), grad, 1)};
+}
+
 std::vector<Sample> samples() {
   return {{.inputs = {f32({3, 4}), f32({4, 5})}},
           {.inputs = {f32({2, 3, 4}), f32({4, 5})}},
           {.inputs = {f32({2, 1, 3, 4}), f32({3, 4, 5})}},
           {.inputs = {f32({4}), f32({4, 5})}},
           {.inputs = {f32({3, 4}), f32({4})}},
+          {.inputs = {f32({2, 3, 4}), f32({4})}},
           {.inputs = {f32({17, 33}), f32({33, 70})}}};
 }
 
@@ -78,6 +117,7 @@ OpDef matmul() {
           .flops = 2.0,
           .infer = infer,
           .loop_form = loop_form,
+          .gradient = gradient,
           .samples = samples};
 }
 

@@ -95,6 +95,22 @@
   X(reduce_max)       \
   X(reduce_min)       \
   X(reduce_prod)      \
+  X(gather)           \
+  X(gather_elements)  \
+  X(gather_nd)        \
+  X(scatter)          \
+  X(scatter_elements) \
+  X(scatter_nd)       \
+  X(iota)             \
+  X(tile)             \
+  X(one_hot)          \
+  X(trilu)            \
+  X(extend)           \
+  X(cumsum)           \
+  X(argmax)           \
+  X(argmin)           \
+  X(sort)             \
+  X(top_k)            \
   X(rms_norm)         \
   X(load)             \
   X(store)            \
