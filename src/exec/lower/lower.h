@@ -62,7 +62,7 @@ struct Lowered {
   }
 };
 
-// `graph` as simplify() returns it.
+// `graph` as simplify() (graph/simplify.h) returns it.
 Lowered lower(Graph graph);
 
 // The arena of a size binding: offsets per storage (those in the arena), and its size.

@@ -1,25 +1,19 @@
 // One pass that rebuilds the graph with expansion and merging, one that drops what is not needed.
-#include "exec/lower/simplify.h"
+#include "graph/simplify.h"
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/check.h"
-#include "graph/op_def.h"
 
-namespace lamina::lower {
+namespace lamina {
 namespace {
-
-// Known by expand() only.
-bool is_composite(const Node& node) {
-  const OpDef& op = *node.op;
-  return op.expand != nullptr && op.scalar.real == nullptr && op.scalar.whole == nullptr &&
-         op.loop_form == nullptr && op.order_form == nullptr && op.move_form == nullptr;
-}
 
 class Rebuilder {
  public:
-  explicit Rebuilder(Graph& out) : out_(out) {}
+  Rebuilder(Graph& out, const std::function<bool(const OpDef&)>& expands)
+      : out_(out), expands_(expands) {}
 
   // Adds the nodes of `graph`, whose input k is `inputs[k]`; returns where its values went.
   std::vector<std::vector<Value>> add_nodes(const Graph& graph, const std::vector<Value>& inputs) {
@@ -44,7 +38,8 @@ class Rebuilder {
     for (Value& v : copy.inputs) {
       v = places[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.output)];
     }
-    if (!is_composite(node)) return outputs_of(merge(std::move(copy)), node.types.size());
+    if (node.op->expand == nullptr || !expands_(*node.op))
+      return outputs_of(merge(std::move(copy)), node.types.size());
     std::vector<Type> types;
     const Graph inner = node.op->expand(view(out_, copy, types));
     const auto inner_places = add_nodes(inner, copy.inputs);
@@ -75,8 +70,26 @@ class Rebuilder {
   }
 
   Graph& out_;
+  const std::function<bool(const OpDef&)>& expands_;
   std::map<std::pair<const OpDef*, std::vector<Value>>, std::vector<NodeId>> seen_;
 };
+
+// Nodes that came from expansions may have the names of others.
+void make_names_unique(Graph& graph) {
+  std::set<std::string> taken;
+  for (Node& node : graph.nodes) {
+    std::string name = node.name;
+    for (int i = 1; !taken.insert(name).second; ++i) name = node.name + "_" + std::to_string(i);
+    node.name = std::move(name);
+  }
+}
+
+}  // namespace
+
+bool is_composite(const OpDef& op) {
+  return op.expand != nullptr && op.scalar.real == nullptr && op.scalar.whole == nullptr &&
+         op.loop_form == nullptr && op.order_form == nullptr && op.move_form == nullptr;
+}
 
 void drop_dead_nodes(Graph& graph) {
   std::vector<bool> live(graph.nodes.size(), false);
@@ -106,14 +119,12 @@ void drop_dead_nodes(Graph& graph) {
   }
 }
 
-}  // namespace
-
-Graph simplify(const Graph& graph) {
+Graph simplify(const Graph& graph, const std::function<bool(const OpDef&)>& expands) {
   Graph out;
   out.name = graph.name;
   out.level = graph.level;
   out.sizes = graph.sizes;
-  Rebuilder rebuilder(out);
+  Rebuilder rebuilder(out, expands);
   std::vector<Value> inputs;
   for (const Input& input : graph.inputs) {
     inputs.push_back(rebuilder.add_input(graph.nodes[static_cast<std::size_t>(input.node)]));
@@ -129,7 +140,8 @@ Graph simplify(const Graph& graph) {
     out.updates.push_back({place({update.state, 0}).node, place(update.next)});
   }
   drop_dead_nodes(out);
+  make_names_unique(out);
   return out;
 }
 
-}  // namespace lamina::lower
+}  // namespace lamina
