@@ -1,0 +1,95 @@
+// Contractions against the reference device: shapes with tails, all arithmetics, constant and
+// computed operands, fixed and named sizes.
+#include "exec/cpu/emit_contract.h"
+
+#include "exec/cpu/node_kernels_test.h"
+
+using namespace lamina;
+using namespace lamina::cpu;
+
+namespace {
+
+struct Case {
+  std::string op = "matmul";
+  std::vector<Type> inputs;
+  Attrs attrs;
+  bool constant = false;  // the last input
+  Sizes sizes;
+};
+
+double bound(DType dtype) {
+  return dtype == DType::kBF16 ? 0.01 : dtype == DType::kF16 ? 0.002 : 1e-5;
+}
+
+void compare(const Case& test) {
+  Graph graph;
+  std::vector<Value> values;
+  std::vector<Tensor> tensors, given;
+  for (const auto& [name, value] : test.sizes) graph.sizes.push_back({name});
+  for (std::size_t i = 0; i < test.inputs.size(); ++i) {
+    const Type& type = test.inputs[i];
+    const bool constant = test.constant && i + 1 == test.inputs.size();
+    const std::string name = "x" + std::to_string(i);
+    tensors.push_back(
+        random_tensor(type.dtype, evaluate(type.shape, test.sizes), static_cast<unsigned>(i) + 1));
+    if (constant) {
+      values.push_back(graph.add_weight(name, tensors.back()));
+    } else {
+      values.push_back(graph.add_input(name, type));
+      given.push_back(tensors.back());
+    }
+  }
+  graph.add_output("y", graph.add(test.op, values, test.attrs));
+  const Tensor want = compile(graph, ref_device())->run(given).at(0);
+  NodeKernels kernels(graph, emit_contract, tensors, test.sizes);
+  const Tensor got = kernels.run()[0].clone();
+  INFO(test.op, " ", to_string(test.inputs[0]), " ", to_string(test.inputs[1]), " constant ",
+       test.constant, "\n", kernels.kernels()[0].text);
+  CHECK(relative_error(got, want) <= bound(want.dtype()));
+  const Tensor& again = kernels.run(1)[0];
+  CHECK(std::equal(got.data(), got.data() + got.bytes(), again.data()));
+}
+
+Type of(DType dtype, Dims shape) { return {dtype, std::move(shape), {}}; }
+Type f32(Dims shape) { return of(DType::kF32, std::move(shape)); }
+
+}  // namespace
+
+TEST_CASE("matrix products with constant and computed weights") {
+  for (const bool constant : {false, true}) {
+    for (const std::int64_t m : {1, 3, 5, 8, 17, 200}) {
+      compare({.inputs = {f32({m, 70}), f32({70, 83})}, .constant = constant});
+    }
+    compare({.inputs = {f32({6, 577}), f32({577, 1023})}, .constant = constant});
+    compare({.inputs = {f32({2, 1, 5, 9}), f32({3, 9, 20})}, .constant = constant});
+    compare({.inputs = {f32({2, 7, 9}), f32({9, 20})}, .constant = constant});
+    compare({.inputs = {f32({9}), f32({9, 20})}, .constant = constant});
+    compare({.inputs = {f32({20, 9}), f32({9})}, .constant = constant});
+    compare({.inputs = {f32({200}), f32({200})}, .constant = constant});
+  }
+}
+
+TEST_CASE("matrix products of every element type") {
+  for (const DType dtype :
+       {DType::kBF16, DType::kF16, DType::kF64, DType::kI64, DType::kI32, DType::kI8, DType::kU8}) {
+    for (const bool constant : {false, true}) {
+      compare({.inputs = {of(dtype, {9, 70}), of(dtype, {70, 83})}, .constant = constant});
+      compare({.inputs = {of(dtype, {1, 70}), of(dtype, {70, 83})}, .constant = constant});
+    }
+  }
+  compare({.inputs = {f32({9, 70}), of(DType::kBF16, {70, 83})}, .constant = true});
+  compare({.inputs = {of(DType::kBF16, {9, 70}), f32({70, 83})}, .constant = true});
+  compare({.inputs = {of(DType::kI32, {9, 70}), f32({70, 83})}});
+}
+
+TEST_CASE("named sizes in every place of a product") {
+  const Dim t = Dim::size("T");
+  for (const std::int64_t value : {1, 7, 130, 400}) {
+    const Sizes sizes = {{"T", value}};
+    compare({.inputs = {f32({t, 70}), f32({70, 83})}, .constant = true, .sizes = sizes});
+    compare({.inputs = {f32({t, 70}), f32({70, 83})}, .sizes = sizes});
+    compare({.inputs = {f32({5, t}), f32({t, 33})}, .sizes = sizes});
+    compare({.inputs = {f32({5, 40}), f32({40, t})}, .sizes = sizes});
+    compare({.inputs = {f32({t, 5, 6}), f32({t, 6, 7})}, .sizes = sizes});
+  }
+}

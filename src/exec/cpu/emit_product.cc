@@ -1,0 +1,344 @@
+// Kernels of matrix products (contractions of two operands) from register tiles.
+//
+// A task computes a block of rows times a few panels of columns of one batch. It copies its rows of
+// a to scratch as floats (gathering windows of convolutions on the way), in blocks of K that stay
+// in the first-level cache beside a panel; b is packed at load when it is constant, else panel by
+// panel in scratch. Sums of all K stay in scratch until they are converted and stored.
+#include <algorithm>
+
+#include "base/check.h"
+#include "exec/cpu/emit_contract.h"
+#include "exec/cpu/gemm_text.h"
+
+namespace lamina::cpu {
+namespace {
+
+constexpr std::int64_t kRowBlock = 192;         // rows of a kept at a time
+constexpr std::int64_t kDepth = 256;            // deepest block of K
+constexpr std::int64_t kFewTasks = 32;          // wanted at least, so that 16 threads share evenly
+constexpr std::int64_t kMostPanels = 16;        // per task
+constexpr std::int64_t kPackBytes = 512 << 10;  // of b, packed in scratch
+
+std::int64_t constant_or(const Dim& dim, std::int64_t otherwise) {
+  return dim.is_constant() ? dim.constant_part() : otherwise;
+}
+
+class ProductEmitter {
+ public:
+  ProductEmitter(const EmitContext& context, const LoopForm& form, const ProductLoops& loops)
+      : context_(context),
+        form_(form),
+        loops_(loops),
+        shape_(context.target),
+        rows_(product(extents_of(form, loops.m))),
+        columns_(product(extents_of(form, loops.n))),
+        depth_(product(extents_of(form, loops.k))),
+        panels_(ceil_div(columns_, shape_.panel())),
+        constant_b_(context.constant_inputs[static_cast<std::size_t>(loops.b)]) {
+    if (constant_b_ && type(loops.b).dtype == DType::kBF16) packed_ = DType::kBF16;
+    group_ = panels_per_task();
+  }
+
+  Kernel emit() {
+    kernel_.name = std::string(context_.node.op.name);
+    TileSpec spec{.prefix = "NAME_mm", .packed = packed_};
+    if (rows_.is_constant() && rows_.constant_part() <= kRowBlock) {
+      spec.rows = rows_.constant_part();
+    }
+    kernel_.text = tiles_text(context_.target, spec);
+    kernel_.text += kernel_head(kernel_, context_);
+    if (constant_b_) request_packing();
+    kernel_.text += single_loops(form_) + task_text();
+    set_sizes();
+    return std::move(kernel_);
+  }
+
+ private:
+  const Type& type(int operand) const {
+    return context_.node.inputs[static_cast<std::size_t>(operand)];
+  }
+  const Access& access(int operand) const {
+    return form_.operands[static_cast<std::size_t>(operand)];
+  }
+  std::string text(const Dim& dim) { return dim_text(dim, kernel_.sizes); }
+
+  Dim batch() const { return product(extents_of(form_, loops_.batch)); }
+  Dim row_blocks() const { return ceil_div(rows_, Dim(kRowBlock)); }
+  Dim column_blocks() const { return ceil_div(panels_, Dim(group_)); }
+
+  // Panels of one task: few enough that all threads have work, many enough to repay copying rows.
+  std::int64_t panels_per_task() const {
+    const std::int64_t panels = constant_or(panels_, 4 * kMostPanels);
+    const std::int64_t others = constant_or(batch() * row_blocks(), 1);
+    std::int64_t group = std::clamp<std::int64_t>(panels * others / kFewTasks, 1, kMostPanels);
+    if (panels >= 8) group = (group + 3) / 4 * 4;
+    if (!constant_b_) {
+      const std::int64_t panel_bytes = constant_or(depth_, 1024) * shape_.panel() * 4;
+      group = std::min(group, std::max<std::int64_t>(1, kPackBytes / panel_bytes));
+    }
+    return std::min(group, panels);
+  }
+
+  void set_sizes() {
+    kernel_.tasks = batch() * row_blocks() * column_blocks();
+    const Dim rows = rows_.is_constant() ? std::min(rows_.constant_part(), kRowBlock) : kRowBlock;
+    const Dim sums = rows * Dim(group_ * shape_.panel());
+    const Dim packed = constant_b_ ? Dim(0) : depth_ * Dim(group_ * shape_.panel());
+    const Dim line = depth_ + Dim(16);
+    kernel_.scratch_bytes = (rows * depth_ + Dim(32) + sums + packed + line) * Dim(4);
+  }
+
+  void request_packing() {
+    PackRequest pack;
+    pack.input = loops_.b;
+    pack.access = access(loops_.b);
+    pack.panel = shape_.panel();
+    pack.dtype = packed_;
+    std::vector<int> order;
+    for (const int l : loops_.batch) {
+      if (uses(access(loops_.b), l)) order.push_back(l);
+    }
+    pack.batch = extents_of(form_, order);
+    pack.k = extents_of(form_, loops_.k);
+    pack.n = extents_of(form_, loops_.n);
+    packed_batch_ = order;
+    order.insert(order.end(), loops_.k.begin(), loops_.k.end());
+    order.insert(order.end(), loops_.n.begin(), loops_.n.end());
+    for (AxisIndex& axis : pack.access.axes) renumber(axis, order);
+    kernel_.text += fmt::format("const {0}* packed = (const {0}*)call->buffers[{1}];\n",
+                                packed_type(packed_), kernel_.buffers.size());
+    kernel_.buffers.push_back({BufferUse::Kind::kPacked, static_cast<int>(kernel_.packs.size())});
+    kernel_.packs.push_back(std::move(pack));
+  }
+
+  // Loops of extent 1 are always 0: their terms go.
+  static void renumber(AxisIndex& axis, const std::vector<int>& order) {
+    std::vector<AxisIndex::LoopTerm> terms;
+    for (const auto& term : axis.loops) {
+      const auto at = std::find(order.begin(), order.end(), term.loop);
+      if (at != order.end())
+        terms.push_back({static_cast<int>(at - order.begin()), term.coefficient});
+    }
+    axis.loops = std::move(terms);
+  }
+
+  std::string task_text() {
+    std::string out = fmt::format(
+        "const long M = {}, N = {}, K = {}, PANELS = {};\n"
+        "const long row_blocks = {}, column_blocks = {};\n"
+        "enum : long {{ NR = {}, GROUP = {} }};\n",
+        text(rows_), text(columns_), text(depth_), text(panels_), text(row_blocks()),
+        text(column_blocks()), shape_.panel(), group_);
+    out += fmt::format(
+        "for (long task = begin; task < end; ++task) {{\n"
+        "const long p0 = task % column_blocks * GROUP;\n"
+        "const long panels = PANELS - p0 < GROUP ? PANELS - p0 : GROUP;\n"
+        "const long block = task / column_blocks % row_blocks;\n"
+        "const long m0 = M * block / row_blocks, rows = M * (block + 1) / row_blocks - m0;\n"
+        "const long outer = task / column_blocks / row_blocks;\n"
+        "const long blocks = rows <= {} ? 1 : (K + {} - 1) / {};\n"
+        "const long depth = blocks > 0 ? ((K + blocks - 1) / blocks + 3) / 4 * 4 : 0;\n"
+        "float* cells = (float*)call->scratch;\n"
+        "float* sums = cells + (rows * K + 15) / 16 * 16;\n"
+        "float* line = sums + rows * panels * NR;\n",
+        shape_.max_rows, kDepth, kDepth);
+    out += split_index(loops_.batch, form_.extents, "outer", kernel_);
+    out += rows_text() + panels_text() + products_text() + store_text();
+    return out + "}\n}\n";
+  }
+
+  // Copies the rows of a to cells, [block of K][row][depth].
+  std::string rows_text() {
+    const auto linear = linear_access(access(loops_.a), type(loops_.a).shape, form_.extents);
+    const bool run = linear && linear->within && contiguous(*linear, loops_.k);
+    std::string out = "for (long r = 0; r < rows; ++r) {\n";
+    out += scoped_index(loops_.m, "m0 + r");
+    if (run) {
+      out += fmt::format("const auto* from = in{} + {};\n", loops_.a,
+                         linear_text(without(*linear, loops_.k), -1, kernel_.sizes));
+    } else {
+      out += "float* to = line;\n" + open_loops(loops_.k, form_.extents, kernel_);
+      out += offset_statements(access(loops_.a), type(loops_.a).shape, form_.extents, "at",
+                               context_, kernel_);
+      out += fmt::format("*to++ = at_ok ? lm_load<float>(in{} + at) : 0.0f;\n", loops_.a);
+      out += close_braces(loops_.k.size()) + "const float* from = line;\n";
+    }
+    out +=
+        "for (long s = 0; s < K; s += depth) {\n"
+        "const long span = K - s < depth ? K - s : depth;\n"
+        "float* to = cells + s * rows + r * span;\n"
+        "long i = 0;\n"
+        "for (; i + LM_F <= span; i += LM_F) lm_store(to + i, lm_load<vf>(from + s + i));\n"
+        "for (; i < span; ++i) to[i] = lm_load<float>(from + s + i);\n}\n";
+    return out + close_braces(1 + scope_count(loops_.m));
+  }
+
+  // `packs`: the task's panels of b, K rows of NR each.
+  std::string panels_text() {
+    if (constant_b_) {
+      std::string index = "0L";
+      for (const int l : packed_batch_) {
+        index = fmt::format("({} * {} + i{})", index,
+                            text(form_.extents[static_cast<std::size_t>(l)]), l);
+      }
+      return fmt::format("const auto* packs = packed + ({} * PANELS + p0) * (K * NR);\n", index);
+    }
+    std::string out =
+        "float* packs = line + (K + 15) / 16 * 16;\n"
+        "for (long p = 0; p < panels; ++p) {\n"
+        "float* to = packs + p * (K * NR);\n"
+        "const long n0 = (p0 + p) * NR, count = N - n0 < NR ? N - n0 : NR;\n";
+    const auto linear = linear_access(access(loops_.b), type(loops_.b).shape, form_.extents);
+    out += linear && linear->within && contiguous(*linear, loops_.k) ? transposed_panel(*linear)
+                                                                     : gathered_panel();
+    return out + "}\n";
+  }
+
+  // b's columns are contiguous along k.
+  std::string transposed_panel(const LinearAccess& linear) {
+    std::string out =
+        "for (long j = 0; j < NR; ++j) {\nif (j >= count) {\n"
+        "for (long s = 0; s < K; ++s) to[s * NR + j] = 0;\ncontinue;\n}\n";
+    out += scoped_index(loops_.n, "n0 + j");
+    out += fmt::format("const auto* from = in{} + {};\n", loops_.b,
+                       linear_text(without(linear, loops_.k), -1, kernel_.sizes));
+    out += "for (long s = 0; s < K; ++s) to[s * NR + j] = lm_load<float>(from + s);\n";
+    return out + close_braces(1 + scope_count(loops_.n));
+  }
+
+  struct AxisParts {
+    std::string columns;  // of the index: what depends on n
+    std::string rest;     // and on the batch, k and nothing
+    std::string stride;
+    std::string extent;
+    bool checked = false;
+  };
+
+  std::vector<AxisParts> axis_parts() {
+    const Access& b = access(loops_.b);
+    const Dims& shape = type(loops_.b).shape;
+    const Dims seen = b.flat ? Dims{product(shape)} : shape;
+    const Dims strides = dim_strides(seen);
+    std::vector<AxisParts> parts;
+    for (std::size_t a = 0; a < seen.size(); ++a) {
+      const AxisIndex& axis = b.axes[a];
+      AxisParts part{"0L", text(axis.offset), text(strides[a]), text(seen[a])};
+      for (const auto& term : axis.loops) {
+        const bool is_column = std::count(loops_.n.begin(), loops_.n.end(), term.loop) > 0;
+        const std::string product_text =
+            form_.extents[static_cast<std::size_t>(term.loop)] == Dim(1)
+                ? "0L"
+                : fmt::format("{} * i{}", text(term.coefficient), term.loop);
+        (is_column ? part.columns : part.rest) += " + " + product_text;
+      }
+      const Access alone{{axis}, false};
+      part.checked = !linear_access(alone, {seen[a]}, form_.extents)->within;
+      parts.push_back(std::move(part));
+    }
+    return parts;
+  }
+
+  // A row of the panel is one load where its columns are neighbours within bounds.
+  std::string gathered_panel() {
+    const std::vector<AxisParts> parts = axis_parts();
+    std::string columns = "long place[NR];\nbool neighbours = true;\n";
+    std::string place = "place[j] = 0";
+    std::string fill_lanes, offset = "0L", whole = "neighbours", inside = "j < count";
+    for (std::size_t a = 0; a < parts.size(); ++a) {
+      place += fmt::format(" + {} * ({})", parts[a].stride, parts[a].columns);
+      offset += fmt::format(" + {} * ({})", parts[a].stride, parts[a].rest);
+      if (!parts[a].checked) continue;
+      columns += fmt::format("long x{0}[NR], low{0} = 1L << 62, high{0} = -low{0};\n", a);
+      fill_lanes += fmt::format(
+          "x{0}[j] = {1};\nif (x{0}[j] < low{0}) low{0} = x{0}[j];\n"
+          "if (x{0}[j] > high{0}) high{0} = x{0}[j];\n",
+          a, parts[a].columns);
+      whole += fmt::format(" & (low{0} + y{0} >= 0) & (high{0} + y{0} < {1})", a, parts[a].extent);
+      inside += fmt::format(" && (unsigned long)(x{0}[j] + y{0}) < (unsigned long){1}", a,
+                            parts[a].extent);
+    }
+    std::string out = columns + "for (long j = 0; j < count; ++j) {\n";
+    out += scoped_index(loops_.n, "n0 + j") + place + ";\n" + fill_lanes;
+    out += close_braces(scope_count(loops_.n));
+    out += "if (place[j] != place[0] + j) neighbours = false;\n}\n";
+    out += open_loops(loops_.k, form_.extents, kernel_);
+    for (std::size_t a = 0; a < parts.size(); ++a) {
+      if (parts[a].checked) out += fmt::format("const long y{} = {};\n", a, parts[a].rest);
+    }
+    out += fmt::format(
+        "const auto* from = in{0} + ({1});\n"
+        "if ({2}) {{\n"
+        "for (long j = 0; j < NR; j += LM_F)\n"
+        "lm_store(to + j, lm_load<vf>(from + place[0] + j, count - j));\n"
+        "}} else {{\n"
+        "for (long j = 0; j < NR; ++j)\n"
+        "to[j] = {3} ? lm_load<float>(from + place[j]) : 0.0f;\n"
+        "}}\nto += NR;\n",
+        loops_.b, offset, whole, inside);
+    return out + close_braces(loops_.k.size());
+  }
+
+  std::string products_text() const {
+    return "for (long s = 0; s < K || s == 0; s += depth) {\n"
+           "const long span = K - s < depth ? K - s : depth;\n"
+           "NAME_mm_panels(cells + s * rows, span, rows, packs + s * NR, K * NR, panels, span,\n"
+           "sums, NR, rows * NR, s == 0);\n"
+           "if (depth == 0) break;\n}\n";
+  }
+
+  std::string store_text() {
+    const LinearAccess out_access = output_access(form_);
+    const LinearAccess row = without(out_access, loops_.n);
+    std::string out = "for (long r = 0; r < rows; ++r) {\n" + scoped_index(loops_.m, "m0 + r");
+    out += fmt::format("auto* out = out0 + {};\n", linear_text(row, -1, kernel_.sizes));
+    out +=
+        "for (long p = 0; p < panels; ++p)\n"
+        "for (long j = 0, n = (p0 + p) * NR; j < NR && n < N; j += LM_F, n += LM_F)\n"
+        "lm_store(out + n, lm_load<vf>(sums + (p * rows + r) * NR + j), N - n);\n";
+    return out + close_braces(1 + scope_count(loops_.m));
+  }
+
+  // split_index() in a scope of its own: it declares names.
+  std::string scoped_index(const std::vector<int>& loops, const std::string& from) {
+    return loops.empty() ? "" : "{\n" + split_index(loops, form_.extents, from, kernel_);
+  }
+  static std::size_t scope_count(const std::vector<int>& loops) { return loops.empty() ? 0 : 1; }
+
+  static LinearAccess without(LinearAccess access, const std::vector<int>& loops) {
+    for (const int l : loops) access.strides[static_cast<std::size_t>(l)] = 0;
+    return access;
+  }
+
+  // True when walking `loops` in order walks neighbouring elements.
+  bool contiguous(const LinearAccess& linear, const std::vector<int>& loops) const {
+    Dim step = 1;
+    for (std::size_t i = loops.size(); i-- > 0;) {
+      const auto l = static_cast<std::size_t>(loops[i]);
+      if (linear.strides[l] != step) return false;
+      step = step * form_.extents[l];
+    }
+    return true;
+  }
+
+  const EmitContext& context_;
+  const LoopForm& form_;
+  const ProductLoops& loops_;
+  TileShape shape_;
+  Dim rows_;
+  Dim columns_;
+  Dim depth_;
+  Dim panels_;
+  bool constant_b_;
+  DType packed_ = DType::kF32;
+  std::int64_t group_ = 1;
+  std::vector<int> packed_batch_;
+  Kernel kernel_;
+};
+
+}  // namespace
+
+Kernel emit_product(const EmitContext& context, const LoopForm& form, const ProductLoops& loops) {
+  return ProductEmitter(context, form, loops).emit();
+}
+
+}  // namespace lamina::cpu

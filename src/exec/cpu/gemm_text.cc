@@ -1,0 +1,309 @@
+// Register tiles: outer products unrolled over rows, panels and a few steps of K.
+#include "exec/cpu/gemm_text.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+
+namespace lamina::cpu {
+namespace {
+
+constexpr int kUnroll = 4;            // steps of K per turn of a tile's loop
+constexpr int kPrefetchBytes = 1024;  // how far ahead a panel is fetched
+
+using Holes = std::initializer_list<std::pair<std::string_view, std::string>>;
+
+// `text` with every $HOLE filled.
+std::string fill(std::string text, Holes holes) {
+  for (const auto& [hole, value] : holes) {
+    for (std::size_t at = text.find(hole); at != text.npos; at = text.find(hole, at)) {
+      text.replace(at, hole.size(), value);
+      at += value.size();
+    }
+  }
+  return text;
+}
+
+struct Tile {
+  const TileShape& shape;
+  DType packed;
+  int rows;
+  int panels;
+
+  bool rows_longer() const { return rows >= panels * shape.vectors; }
+  int vectors() const { return panels * shape.vectors; }
+};
+
+std::string sum(int row, int vector) { return fmt::format("c{}_{}", row, vector); }
+
+// Vector `index` of a step's weights. Two bf16 columns share a word, so a vector of words holds the
+// even columns in its upper and the odd ones in its lower halves; sums are put back in order when
+// they are loaded and stored.
+std::string weights(const Tile& tile, int step, int index) {
+  const int panel = index / tile.shape.vectors;
+  const int v = index % tile.shape.vectors;
+  const int row = step * tile.shape.panel();
+  if (tile.packed == DType::kF32) {
+    return fmt::format("*(const vf*)(p{} + {})", panel, row + v * tile.shape.lanes);
+  }
+  const std::string words =
+      fmt::format("*(const vu*)(p{} + {})", panel, row + v / 2 * 2 * tile.shape.lanes);
+  return v % 2 == 0 ? fmt::format("(vf)({} << 16)", words)
+                    : fmt::format("(vf)({} & 0xffff0000u)", words);
+}
+
+// An operand that several sums use. Left alone, GCC folds a load into each of those uses, and the
+// loads then take longer than the multiply-adds; the empty asm keeps it in a register.
+std::string pinned(const std::string& name, const std::string& value) {
+  return fmt::format("vf {} = {}; LM_PIN({});", name, value, name);
+}
+
+std::string factor(const Tile&, int step, int row) {
+  return fmt::format("a{}[s + {}] - vf{{}}", row, step);
+}
+
+// One step of K: an outer product. The shorter side's operands stay in registers while the longer
+// side's pass through a single one, which leaves the most registers for sums.
+std::string step_text(const Tile& tile, int step) {
+  std::string out = "    {\n";
+  if (tile.rows_longer()) {
+    for (int v = 0; v < tile.vectors(); ++v) {
+      out += "      " + pinned(fmt::format("b{}", v), weights(tile, step, v)) + "\n";
+    }
+    for (int r = 0; r < tile.rows; ++r) {
+      out += fmt::format("      {{ vf x = {};", factor(tile, step, r));
+      for (int v = 0; v < tile.vectors(); ++v) out += fmt::format(" {} += x * b{};", sum(r, v), v);
+      out += " }\n";
+    }
+    return out + "    }\n";
+  }
+  for (int r = 0; r < tile.rows; ++r) {
+    out += fmt::format("      vf x{} = {};\n", r, factor(tile, step, r));
+  }
+  for (int v = 0; v < tile.vectors(); ++v) {
+    const std::string value = weights(tile, step, v);
+    out += "      { " + (tile.rows > 1 ? pinned("y", value) : "vf y = " + value + ";");
+    for (int r = 0; r < tile.rows; ++r) out += fmt::format(" {} += x{} * y;", sum(r, v), r);
+    out += " }\n";
+  }
+  return out + "    }\n";
+}
+
+std::string prefetch_text(const Tile& tile) {
+  const int element = tile.packed == DType::kF32 ? 4 : 2;
+  std::string out;
+  for (int p = 0; p < tile.panels; ++p) {
+    for (int byte = 0; byte < kUnroll * tile.shape.panel() * element; byte += 64) {
+      out += fmt::format("    __builtin_prefetch((const char*)p{} + {}, 0, 2);\n", p,
+                         kPrefetchBytes + byte);
+    }
+  }
+  return out;
+}
+
+// Loads or stores the sums of a tile; bf16 panels keep them in the order even, odd.
+std::string sums_text(const Tile& tile, bool load) {
+  std::string out;
+  for (int r = 0; r < tile.rows; ++r) {
+    for (int v = 0; v < tile.vectors(); ++v) {
+      const std::string at =
+          fmt::format("sums + {} * sums_step + {} * row_step + {}", v / tile.shape.vectors, r,
+                      v % tile.shape.vectors * tile.shape.lanes);
+      const std::string place = fmt::format("*(LmRow<float, LM_F>::unaligned*)({})", at);
+      if (tile.packed == DType::kF32) {
+        out += load ? fmt::format("    {} = {};\n", sum(r, v), place)
+                    : fmt::format("  {} = {};\n", place, sum(r, v));
+      } else if (v % 2 == 0) {
+        out += fmt::format("    {}({}, {}, {});\n", load ? "lm_split" : "lm_join", at, sum(r, v),
+                           sum(r, v + 1));
+      }
+    }
+  }
+  return out;
+}
+
+std::string each(int count, std::string_view pattern) {
+  std::string out;
+  for (int i = 0; i < count; ++i) out += fmt::format(fmt::runtime(pattern), i);
+  return out;
+}
+
+std::string zero_text(const Tile& tile) {
+  std::string out;
+  for (int r = 0; r < tile.rows; ++r) {
+    for (int v = 0; v < tile.vectors(); ++v) out += fmt::format("  vf {} = {{}};\n", sum(r, v));
+  }
+  return out;
+}
+
+std::string tile_text(const Tile& tile, const std::string& prefix) {
+  std::string body;
+  for (int s = 0; s < kUnroll; ++s) body += step_text(tile, s);
+  const std::string panels = each(tile.panels, "  const $WORD* p{0} = b + {0} * panel_step;\n");
+  const std::string advance = each(tile.panels, "    p{0} += $STEP;\n");
+  return fill(R"(
+static __attribute__((noinline)) void $NAME_$ROWS_$PANELS(
+    const float* a, long lda, const $WORD* b, long panel_step, long k, float* sums, long row_step,
+    long sums_step, bool first) {
+$FACTORS$STARTS$ZERO  if (!first) {
+$LOAD  }
+  long s = 0;
+  for (; s + $UNROLL <= k; s += $UNROLL) {
+$PREFETCH$BODY$ADVANCE  }
+  for (; s < k; ++s) {
+$LAST$NEXT  }
+$STORE}
+)",
+              {{"$NAME", prefix},
+               {"$ROWS", std::to_string(tile.rows)},
+               {"$PANELS", std::to_string(tile.panels)},
+               {"$FACTORS", each(tile.rows, "  const float* a{0} = a + {0} * lda;\n")},
+               {"$PREFETCH", prefetch_text(tile)},
+               {"$STARTS", panels},
+               {"$ZERO", zero_text(tile)},
+               {"$LOAD", sums_text(tile, true)},
+               {"$STORE", sums_text(tile, false)},
+               {"$BODY", body},
+               {"$LAST", step_text(tile, 0)},
+               {"$ADVANCE", advance},
+               {"$NEXT", each(tile.panels, "    p{0} += $WIDTH;\n")},
+               {"$UNROLL", std::to_string(kUnroll)},
+               {"$STEP", std::to_string(kUnroll * tile.shape.panel())},
+               {"$WIDTH", std::to_string(tile.shape.panel())},
+               {"$WORD", packed_type(tile.packed)}});
+}
+
+// Row counts that dealing `spec.rows` rows evenly to tiles can give.
+std::set<int> row_counts(const TileShape& shape, const TileSpec& spec) {
+  std::set<int> counts;
+  const auto deal = [&](std::int64_t rows) {
+    const std::int64_t tiles = (rows + shape.max_rows - 1) / shape.max_rows;
+    counts.insert(static_cast<int>(rows / tiles));
+    if (rows % tiles != 0) counts.insert(static_cast<int>(rows / tiles + 1));
+  };
+  if (spec.rows > 0 && !spec.ragged) {
+    deal(spec.rows);
+  } else {
+    const std::int64_t most = spec.rows > 0 ? spec.rows : shape.max_rows;
+    for (std::int64_t r = 1; r <= std::min<std::int64_t>(most, shape.max_rows); ++r) deal(r);
+  }
+  return counts;
+}
+
+std::string halves_text(const TileShape& shape) {
+  std::string even, odd, low, high;
+  for (int i = 0; i < shape.lanes; ++i) {
+    even += fmt::format(", {}", 2 * i);
+    odd += fmt::format(", {}", 2 * i + 1);
+    low += fmt::format(", {}", i / 2 + (i % 2) * shape.lanes);
+    high += fmt::format(", {}", (shape.lanes + i) / 2 + (i % 2) * shape.lanes);
+  }
+  return fill(R"(
+#ifndef LM_SPLIT
+#define LM_SPLIT
+typedef LmRow<float, LM_F>::unaligned lm_vf_any;
+LM void lm_split(const float* p, vf& even, vf& odd) {
+  vf low = *(const lm_vf_any*)p, high = *(const lm_vf_any*)(p + LM_F);
+  even = __builtin_shufflevector(low, high$EVEN);
+  odd = __builtin_shufflevector(low, high$ODD);
+}
+LM void lm_join(float* p, vf even, vf odd) {
+  *(lm_vf_any*)p = __builtin_shufflevector(even, odd$LOW);
+  *(lm_vf_any*)(p + LM_F) = __builtin_shufflevector(even, odd$HIGH);
+}
+#endif
+)",
+              {{"$EVEN", even}, {"$ODD", odd}, {"$LOW", low}, {"$HIGH", high}});
+}
+
+constexpr std::string_view kPin = R"(
+#ifndef LM_PIN
+#if defined(__aarch64__)
+#define LM_PIN(x) asm("" : "+w"(x))
+#elif defined(__AVX512F__)
+#define LM_PIN(x) asm("" : "+v"(x))
+#else
+#define LM_PIN(x) asm("" : "+x"(x))
+#endif
+#endif
+)";
+
+// Rows are dealt evenly: 4 + 4, not 5 + 3. One tile of rows takes several panels side by side.
+std::string driver_text(const TileShape& shape, const TileSpec& spec, const std::set<int>& counts) {
+  std::string wide, narrow;
+  for (const int rows : counts) {
+    const int group = shape.panels_in_flight(rows);
+    if (group > 1) {
+      wide += fmt::format(
+          "  if (rows == {0}) for (; p + {1} <= panels; p += {1})\n"
+          "    {2}_{0}_{1}(a, lda, b + p * panel_step, panel_step, k, sums + p * sums_step,\n"
+          "      row_step, sums_step, first);\n",
+          rows, group, spec.prefix);
+    }
+    narrow += fmt::format(
+        "      if (part == {0})\n"
+        "        {1}_{0}_1(a + r * lda, lda, b + p * panel_step, panel_step, k,\n"
+        "          sums + p * sums_step + r * row_step, row_step, sums_step, first);\n",
+        rows, spec.prefix);
+  }
+  return fill(R"(
+static inline void $NAME_panels(const float* a, long lda, long rows, const $WORD* b, long panel_step,
+                                long panels, long k, float* sums, long row_step, long sums_step,
+                                bool first) {
+  long p = 0;
+$WIDE  long count = (rows + $MAX - 1) / $MAX;
+  for (; p < panels; ++p)
+    for (long t = 0, r = 0; t < count; ++t) {
+      long part = rows / count + (t < rows % count);
+$NARROW      r += part;
+    }
+}
+)",
+              {{"$NAME", spec.prefix},
+               {"$WORD", packed_type(spec.packed)},
+               {"$MAX", std::to_string(shape.max_rows)},
+               {"$WIDE", wide},
+               {"$NARROW", narrow}});
+}
+
+}  // namespace
+
+TileShape::TileShape(const Target& target) : lanes(target.lanes(4)) {
+  // 32 registers with 64-byte vectors, 16 with 32-byte ones.
+  if (target.vector_bytes == 64) {
+    max_rows = 12;
+    accumulators = 24;
+  }
+}
+
+int TileShape::panels_in_flight(int rows) const {
+  int panels = 1;
+  while (panels < 4 && panels * 2 * rows * vectors <= accumulators) panels *= 2;
+  return panels;
+}
+
+std::string packed_type(DType packed) {
+  check(packed == DType::kF32 || packed == DType::kBF16, "panels of {}", traits(packed).name);
+  return packed == DType::kF32 ? "float" : "unsigned short";
+}
+
+std::string tiles_text(const Target& target, const TileSpec& spec) {
+  const TileShape shape(target);
+  const std::set<int> counts = row_counts(shape, spec);
+  std::string out(kPin);
+  if (spec.packed == DType::kBF16) out += halves_text(shape);
+  for (const int rows : counts) {
+    const int group = shape.panels_in_flight(rows);
+    out += tile_text({shape, spec.packed, rows, 1}, spec.prefix);
+    if (group > 1) out += tile_text({shape, spec.packed, rows, group}, spec.prefix);
+  }
+  return out + driver_text(shape, spec, counts);
+}
+
+}  // namespace lamina::cpu
