@@ -31,8 +31,9 @@ bool TextReader::read_one_name(std::size_t start) const {
 
 std::set<std::string, std::less<>> TextReader::all_names() const {
   std::set<std::string, std::less<>> names;
-  for (const Token& token : tokens_) {
-    if (token.kind == Token::Kind::kName) names.insert(token.text);
+  for (std::size_t i = 0; i + 1 < tokens_.size(); ++i) {
+    const bool called = tokens_[i + 1].is("(");
+    if (tokens_[i].kind == Token::Kind::kName && !called) names.insert(tokens_[i].text);
   }
   return names;
 }

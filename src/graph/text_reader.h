@@ -23,6 +23,7 @@ class TextReader {
   std::size_t position() const { return at_; }
   // Whether exactly one token, a name, was read since `start` (a position()).
   bool read_one_name(std::size_t start) const;
+  // All names in the text that are not called like operators.
   std::set<std::string, std::less<>> all_names() const;
 
   bool take(std::string_view mark);

@@ -1,0 +1,12 @@
+// The list of commands: one line per file of this folder.
+#include "cli/command.h"
+
+namespace lamina::cli {
+
+Command devices_command();
+Command run_command();
+Command show_command();
+
+std::vector<Command> all_commands() { return {show_command(), run_command(), devices_command()}; }
+
+}  // namespace lamina::cli

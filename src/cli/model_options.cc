@@ -1,0 +1,58 @@
+// Loads the model that the arguments name.
+#include "cli/model_options.h"
+
+#include "base/check.h"
+#include "base/options.h"
+#include "lamina/io.h"
+
+namespace lamina::cli {
+
+std::pair<std::string, std::string> split_assignment(const std::string& text, const char* flag) {
+  const std::size_t at = text.find('=');
+  require(at != std::string::npos && at > 0, "--{}: expected NAME=VALUE, got '{}'", flag, text);
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+Graph load_model(const ModelOptions& options) {
+  LoadOptions load;
+  for (const std::string& text : options.fix) {
+    const auto [name, file] = split_assignment(text, "fix");
+    require(load.fixed_inputs.emplace(name, load_npy(file)).second, "--fix: '{}' is given twice",
+            name);
+  }
+  for (const std::string& text : options.size) {
+    const auto [name, value] = split_assignment(text, "size");
+    std::int64_t number = 0;
+    set_field(number, value);
+    require(load.sizes.emplace(name, number).second, "--size: '{}' is given twice", name);
+  }
+  return lamina::load_model(options.model, load);
+}
+
+Json describe(const std::string& name, const Type& type) {
+  Json row;
+  row["name"] = name;
+  row["dtype"] = traits(type.dtype).name;
+  row["shape"] = Json::Array{};
+  for (const Dim& dim : type.shape) {
+    const auto size = dim.constant();
+    row["shape"].push_back(size ? Json(*size) : Json(dim.to_string()));
+  }
+  return row;
+}
+
+std::string_view role_name(Role role) {
+  switch (role) {
+    case Role::kInput:
+      return "input";
+    case Role::kDonated:
+      return "donated";
+    case Role::kWeight:
+      return "weight";
+    case Role::kState:
+      return "state";
+  }
+  return "";
+}
+
+}  // namespace lamina::cli

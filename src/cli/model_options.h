@@ -1,0 +1,36 @@
+// The arguments that say which model a command works on, and what they load.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "lamina/graph.h"
+
+namespace lamina::cli {
+
+// Other options structs hold one and list its fields among theirs.
+struct ModelOptions {
+  std::string model;
+  std::vector<std::string> fix;
+  std::vector<std::string> size;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("MODEL", self.model, "a model: .lam or .onnx");
+    visit("fix", self.fix, "NAME=FILE.npy: elements of an ONNX input that decides shapes");
+    visit("size", self.size, "NAME=N: the value of a named size");
+  }
+};
+
+// Throws what load_model() throws, and kInvalidArgument for malformed options.
+Graph load_model(const ModelOptions& options);
+
+// "NAME=REST" split at the first '='. Throws kInvalidArgument that names the flag.
+std::pair<std::string, std::string> split_assignment(const std::string& text, const char* flag);
+
+// name, dtype, shape of a value.
+Json describe(const std::string& name, const Type& type);
+std::string_view role_name(Role role);
+
+}  // namespace lamina::cli

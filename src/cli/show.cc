@@ -1,0 +1,61 @@
+// lamina show: a model in the text form.
+#include <fmt/core.h>
+
+#include "cli/command.h"
+#include "cli/model_options.h"
+
+namespace lamina::cli {
+namespace {
+
+struct ShowOptions {
+  ModelOptions model;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    ModelOptions::fields(self.model, visit);
+  }
+};
+
+void describe_graph(const Graph& graph, Json& report) {
+  report["name"] = graph.name;
+  report["structure_hash"] = structure_hash(graph);
+  report["content_hash"] = content_hash(graph);
+  report["nodes"] = static_cast<std::int64_t>(graph.nodes.size());
+  report["sizes"] = Json::Array{};
+  for (const SizeRange& size : graph.sizes) {
+    Json row;
+    row["name"] = size.name;
+    row["min"] = size.min;
+    row["max"] = size.max;
+    report["sizes"].push_back(std::move(row));
+  }
+  report["inputs"] = Json::Array{};
+  for (const Input& input : graph.inputs) {
+    const Value value{input.node, 0};
+    Json row = describe(graph.node(value).name, graph.type(value));
+    row["role"] = role_name(input.role);
+    report["inputs"].push_back(std::move(row));
+  }
+  report["outputs"] = Json::Array{};
+  for (const Output& output : graph.outputs) {
+    report["outputs"].push_back(describe(output.name, graph.type(output.value)));
+  }
+  std::map<std::string, std::int64_t> counts;
+  for (const Node& node : graph.nodes) ++counts[std::string(op_name(node))];
+  for (const auto& [op, count] : counts) report["operators"][op] = count;
+}
+
+int show(const ShowOptions& options, Json& report) {
+  const Graph graph = load_model(options.model);
+  fmt::print("{}", print_graph(graph));
+  describe_graph(graph, report);
+  return kYes;
+}
+
+}  // namespace
+
+Command show_command() {
+  return command<ShowOptions>("show", "print a model in the text form", show);
+}
+
+}  // namespace lamina::cli

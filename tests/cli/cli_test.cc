@@ -1,0 +1,207 @@
+// The program as its users meet it: output, exit statuses, one-line errors, files left intact.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "base/json.h"
+#include "lamina/io.h"
+
+using namespace lamina;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string read_all(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void write_all(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
+
+struct Outcome {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+// A folder of its own for each test case.
+class Sandbox {
+ public:
+  Sandbox() {
+    std::string name = (fs::temp_directory_path() / "lamina_cli_XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    folder_ = name;
+  }
+  ~Sandbox() { fs::remove_all(folder_); }
+  Sandbox(const Sandbox&) = delete;
+  Sandbox& operator=(const Sandbox&) = delete;
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::size_t count(const std::string& folder) const {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(folder_ / folder), fs::directory_iterator()));
+  }
+
+  // `$` in `arguments` stands for the folder. `before` is shell text that comes first.
+  Outcome lamina(std::string arguments, const std::string& before = "") const {
+    for (std::size_t at; (at = arguments.find('$')) != std::string::npos;) {
+      arguments.replace(at, 1, folder_.string());
+    }
+    const char* program = std::getenv("LAMINA_PROGRAM");
+    REQUIRE(program != nullptr);
+    const std::string command = before + std::string(program) + " " + arguments;
+    const std::string redirected = "{ " + command + "; } >" + path("out") + " 2>" + path("err");
+    Outcome outcome;
+    const int status = std::system(redirected.c_str());
+    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    outcome.out = read_all(path("out"));
+    outcome.err = read_all(path("err"));
+    return outcome;
+  }
+
+  // Expects a failure with this status and one line that contains `words`.
+  void refuses(const std::string& arguments, int status, const std::string& words) const {
+    CAPTURE(arguments);
+    const Outcome outcome = lamina(arguments);
+    CHECK(outcome.status == status);
+    CHECK_MESSAGE(outcome.err.find(words) != std::string::npos, outcome.err);
+    CHECK(outcome.err.starts_with("lamina: error: "));
+    CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
+  }
+
+ private:
+  fs::path folder_;
+};
+
+const char* const kModel = R"(lamina 1
+graph affine(x: f32[2, 3], weight w: f32[3, 1]) {
+  y = matmul(x, w)
+  return y, `../../evil`=y
+}
+)";
+
+void save(const std::string& path, Shape shape, std::vector<double> values) {
+  save_npy(path, Tensor::from_doubles(DType::kF32, std::move(shape), values));
+}
+
+}  // namespace
+
+TEST_CASE("help, version and devices") {
+  const Sandbox box;
+  const Outcome help = box.lamina("--help");
+  CHECK(help.status == 0);
+  CHECK(help.out.find("show") != std::string::npos);
+  CHECK(box.lamina("run --help").out.find("--output-dir") != std::string::npos);
+  CHECK(box.lamina("--version").out.starts_with("lamina "));
+  const Outcome devices = box.lamina("devices --json $/report.json");
+  CHECK(devices.status == 0);
+  const Json report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("command").text() == "devices");
+  CHECK(report.at("exit_status").integer() == 0);
+  CHECK(report.at("devices").array().at(0).at("name").text() == "ref");
+}
+
+TEST_CASE("show prints what it reads") {
+  const Sandbox box;
+  write_all(box.path("m.lam"), kModel);
+  const Outcome first = box.lamina("show $/m.lam --json $/report.json");
+  REQUIRE(first.status == 0);
+  write_all(box.path("again.lam"), first.out);
+  CHECK(box.lamina("show $/again.lam").out == first.out);
+  const Json report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("inputs").array().at(1).at("role").text() == "weight");
+  CHECK(report.at("outputs").array().at(0).at("shape").array().at(0).integer() == 2);
+  CHECK(report.at("operators").at("matmul").integer() == 1);
+  CHECK(report.at("structure_hash").text().size() == 32);
+}
+
+TEST_CASE("run takes inputs by order and by name, and keeps outputs in their folder") {
+  const Sandbox box;
+  write_all(box.path("m.lam"), kModel);
+  save(box.path("x.npy"), {2, 3}, {1, 2, 3, 4, 5, 6});
+  save(box.path("w.npy"), {3, 1}, {1, 0, -1});
+  for (const char* inputs : {"$/x.npy w=$/w.npy", "w=$/w.npy x=$/x.npy"}) {
+    const Outcome outcome = box.lamina("run $/m.lam --device ref --input " + std::string(inputs) +
+                                       " --output-dir $/a/b --json $/report.json");
+    CHECK_MESSAGE(outcome.status == 0, outcome.err);
+    CHECK(load_npy(box.path("a/b/y.npy")).to_doubles() == std::vector<double>{-2, -2});
+    CHECK(box.count("a/b") == 2);
+    CHECK(fs::exists(box.path("a/b/_.._.._evil.npy")));
+    fs::remove_all(box.path("a"));
+  }
+  const Json report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("outputs").array().at(0).at("name").text() == "y");
+  CHECK(report.at("device").text() == "ref");
+}
+
+TEST_CASE("a .lam file takes its weights from the file beside it") {
+  const Sandbox box;
+  write_all(box.path("m.lam"), kModel);
+  save(box.path("x.npy"), {2, 3}, {1, 2, 3, 4, 5, 6});
+  const std::vector<double> w = {1, 1, 1};
+  save_safetensors(box.path("m.safetensors"),
+                   {{"w", Tensor::from_doubles(DType::kF32, {3, 1}, w)}});
+  CHECK(box.lamina("run $/m.lam --device ref --input $/x.npy --output-dir $/o").status == 0);
+  CHECK(load_npy(box.path("o/y.npy")).to_doubles() == std::vector<double>{6, 15});
+}
+
+TEST_CASE("bad arguments and input: 2") {
+  const Sandbox box;
+  write_all(box.path("m.lam"), kModel);
+  write_all(box.path("bad.lam"), "lamina 1\ngraph g(x: f32[2]) { return q }\n");
+  write_all(box.path("bad.npy"), "\x93NUMPY");
+  save(box.path("x.npy"), {2, 3}, {1, 2, 3, 4, 5, 6});
+  save(box.path("w.npy"), {3, 1}, {1, 0, -1});
+  box.refuses("", 2, "no command");
+  box.refuses("frobnicate", 2, "no command 'frobnicate'");
+  box.refuses("show", 2, "MODEL is required");
+  box.refuses("show $/m.lam --frobnicate", 2, "--frobnicate");
+  box.refuses("run $/m.lam --threads many", 2, "--threads: expected an integer, got 'many'");
+  box.refuses("show $/bad.lam", 2, "bad.lam:2:32: 'q' is not defined");
+  box.refuses("run $/m.lam --device ref", 2, "the input 'x' is missing");
+  box.refuses("run $/m.lam --device ref --input $/x.npy", 2, "the weight 'w' has no elements");
+  box.refuses("run $/m.lam --device ref --input q=$/x.npy", 2, "no input 'q'");
+  box.refuses("run $/m.lam --device ref --input $/x.npy $/x.npy", 2, "more files");
+  box.refuses("run $/m.lam --device ref --input x=$/x.npy x=$/x.npy", 2, "given twice");
+  box.refuses("run $/m.lam --device ref --input $/bad.npy", 2, "bad.npy");
+  box.refuses("run $/m.lam --device ref --input x=$/w.npy w=$/w.npy --output-dir $/o", 2, "x");
+  CHECK_FALSE(fs::exists(box.path("o")));
+}
+
+TEST_CASE("not found: 3; unsupported: 4") {
+  const Sandbox box;
+  write_all(box.path("m.lam"), kModel);
+  write_all(box.path("new.lam"), "lamina 99\n");
+  write_all(box.path("op.lam"), "lamina 1\ngraph g(x: f32[2]) { return frobnicate(x) }\n");
+  box.refuses("show $/absent.lam", 3, "absent.lam");
+  box.refuses("run $/m.lam --device abacus", 3, "no device 'abacus'");
+  box.refuses("run $/m.lam --device ref --input $/absent.npy", 3, "absent.npy");
+  box.refuses("show $/new.lam", 4, "text form 99 is unknown");
+  box.refuses("show $/op.lam", 4, "no operator is called 'frobnicate'");
+}
+
+TEST_CASE("failures of writing: 6, and the old file stays") {
+  const Sandbox box;
+  write_all(box.path("m.lam"), "lamina 1\ngraph g(x: f32[65536]) { return y=x }\n");
+  save(box.path("x.npy"), {65536}, std::vector<double>(65536, 1.0));
+  fs::create_directory(box.path("o"));
+  write_all(box.path("o/y.npy"), "precious");
+  write_all(box.path("file"), "not a folder");
+  const std::string run = "run $/m.lam --device ref --input $/x.npy --output-dir $/";
+  // A limit on the size of files (64 blocks) stands for a full disk.
+  const Outcome full = box.lamina(run + "o", "ulimit -f 64; ");
+  CHECK(full.status == 6);
+  CHECK(full.err.starts_with("lamina: error: "));
+  CHECK(read_all(box.path("o/y.npy")) == "precious");
+  CHECK(box.count("o") == 1);
+  box.refuses(run + "file", 6, "file");
+  box.refuses("devices --json $/absent/report.json", 6, "report.json");
+  CHECK(box.lamina("show $/m.lam >/dev/full").status == 6);
+  CHECK(box.lamina(run + "o").status == 0);
+  CHECK(read_all(box.path("o/y.npy")).size() > 65536 * 4);
+}
