@@ -162,7 +162,7 @@ TEST_CASE("bad arguments and input: 2") {
   box.refuses("show", 2, "MODEL is required");
   box.refuses("show $/m.lam --frobnicate", 2, "--frobnicate");
   box.refuses("run $/m.lam --threads many", 2, "--threads: expected an integer, got 'many'");
-  box.refuses("show $/bad.lam", 2, "bad.lam:2:32: 'q' is not defined");
+  box.refuses("show $/bad.lam", 2, "bad.lam:2:29: 'q' is not defined");
   box.refuses("run $/m.lam --device ref", 2, "the input 'x' is missing");
   box.refuses("run $/m.lam --device ref --input $/x.npy", 2, "the weight 'w' has no elements");
   box.refuses("run $/m.lam --device ref --input q=$/x.npy", 2, "no input 'q'");
