@@ -2,13 +2,14 @@
 #include <array>
 
 #include "base/check.h"
+#include "exec/cpu/cpu_device.h"
 #include "exec/ref/ref_device.h"
 #include "lamina/device.h"
 
 namespace lamina {
 
 std::span<const Device* const> devices() {
-  static const std::array<const Device*, 1> list = {&ref_device()};
+  static const std::array<const Device*, 2> list = {&ref_device(), &cpu_device()};
   return list;
 }
 

@@ -22,7 +22,6 @@ std::string factor_text(const Dim::Factor& factor, std::vector<std::string>& siz
                      down ? "<" : ">");
 }
 
-
 struct AxisRange {
   Dim low;
   Dim high;

@@ -1,0 +1,424 @@
+// Compiling, loading weights, binding sizes and running.
+#include "exec/cpu/cpu_program.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "exec/binding.h"
+#include "exec/cpu/host_steps.h"
+#include "exec/lower/simplify.h"
+
+namespace lamina::cpu {
+namespace {
+
+using lower::Storage;
+
+constexpr std::size_t kPlans = 4;  // size bindings that are remembered
+
+const Node& node_of(const Graph& graph, NodeId id) {
+  return graph.nodes[static_cast<std::size_t>(id)];
+}
+
+void refuse_packed_inputs(const Graph& graph) {
+  for (const Input& input : graph.inputs) {
+    const Node& node = node_of(graph, input.node);
+    if (!is_packed(node.types[0].dtype)) continue;
+    fail(ErrorCode::kUnsupported, "device cpu: input '{}' of type {}", node.name,
+         traits(node.types[0].dtype).name);
+  }
+}
+
+lower::Lowered lower_graph(const Graph& graph) {
+  lower::Lowered lowered = lower::lower(lower::simplify(graph));
+  // The program's copy of the graph alone holds the weights.
+  for (Input& input : lowered.graph.inputs) input.value = Tensor();
+  return lowered;
+}
+
+// The initial elements of a state.
+Tensor initial_state(const Input& input, const Type& type, const Sizes& sizes) {
+  if (!input.value.empty()) return input.value.clone();
+  const Shape shape = evaluate(type.shape, sizes);
+  const std::vector<double> fill(static_cast<std::size_t>(element_count(shape)), input.initial);
+  return Tensor::from_doubles(type.dtype, shape, fill);
+}
+
+}  // namespace
+
+CpuProgram::CpuProgram(const Graph& graph, Shared shared)
+    : graph_(graph), shared_(std::move(shared)) {
+  validate(graph_);
+  refuse_packed_inputs(graph_);
+  lowered_ = lower_graph(graph_);
+  EmittedSteps emitted = emit_steps(lowered_, shared_.target);
+  code_ = std::move(emitted.steps);
+  count_fallbacks(emitted.fallback_ops);
+  kept_.resize(lowered_.storages.size());
+  bases_.resize(lowered_.storages.size());
+  for (const Input* input : run_inputs(graph_)) {
+    input_dtypes_.push_back(node_of(graph_, input->node).types[0].dtype);
+  }
+  compile_kernels();
+  compile_bodies();
+}
+
+CpuProgram::~CpuProgram() = default;
+
+void CpuProgram::count_fallbacks(const std::vector<std::string>& ops) {
+  stats_.fallbacks += static_cast<std::int64_t>(ops.size());
+  for (const std::string& op : ops) {
+    auto& names = stats_.fallback_ops;
+    if (std::find(names.begin(), names.end(), op) == names.end()) names.push_back(op);
+  }
+}
+
+void CpuProgram::compile_kernels() {
+  std::vector<std::string> texts;
+  for (const StepCode& step : code_) {
+    for (const StepCode::Use& use : step.kernels) texts.push_back(use.kernel.text);
+  }
+  CompileCache::Loaded loaded = shared_.cache->load(texts, shared_.max_compiles);
+  std::size_t next = 0;
+  for (StepCode& step : code_) {
+    for (StepCode::Use& use : step.kernels) use.function = loaded.functions[next++];
+  }
+  libraries_ = std::move(loaded.libraries);
+  stats_.kernels = static_cast<std::int64_t>(texts.size());
+  stats_.compiles = loaded.compiles;
+}
+
+void CpuProgram::compile_bodies() {
+  bodies_.resize(code_.size());
+  for (std::size_t s = 0; s < code_.size(); ++s) {
+    const Node& node = node_of(lowered_.graph, lowered_.steps[s].node);
+    if (!has_bodies(node)) continue;
+    for (const Graph& body : node.graphs) {
+      Shared shared = shared_;
+      shared.max_compiles -= static_cast<int>(stats_.compiles);
+      bodies_[s].push_back(std::make_unique<CpuProgram>(body, shared));
+      const ProgramStats stats = bodies_[s].back()->stats();
+      stats_.kernels += stats.kernels;
+      stats_.compiles += stats.compiles;
+      count_fallbacks(stats.fallback_ops);
+    }
+  }
+}
+
+std::string CpuProgram::source() const {
+  std::string text;
+  for (std::size_t s = 0; s < code_.size(); ++s) {
+    for (const StepCode::Use& use : code_[s].kernels) {
+      text += fmt::format("// {}: {}\n{}\n", node_of(lowered_.graph, lowered_.steps[s].node).name,
+                          use.kernel.name, use.kernel.text);
+    }
+    for (const auto& body : bodies_[s]) text += body->source();
+  }
+  return text;
+}
+
+// --- weights and states ------------------------------------------------------------------------
+
+void CpuProgram::set_weight(std::string_view name, const Tensor& value) {
+  for (Input& input : graph_.inputs) {
+    const Node& node = node_of(graph_, input.node);
+    if (input.role != Role::kWeight || node.name != name) continue;
+    const auto shape = constant_shape(node.types[0].shape);
+    require(value.dtype() == node.types[0].dtype && (!shape || *shape == value.shape()),
+            "weight '{}': expected {}, got {}{}", name, to_string(node.types[0]),
+            traits(value.dtype()).name, to_string(value.shape()));
+    input.value = value;
+    loaded_ = false;
+    return;
+  }
+  fail(ErrorCode::kNotFound, "graph '{}' has no weight '{}'", graph_.name, name);
+}
+
+// Computes what depends on weights alone, and packs.
+void CpuProgram::load() {
+  for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
+    const Storage& storage = lowered_.storages[s];
+    if (storage.kind != Storage::Kind::kWeight) continue;
+    const Input& input = graph_.inputs[static_cast<std::size_t>(storage.index)];
+    require(!input.value.empty(), "weight '{}' has no elements; set_weight() first",
+            node_of(graph_, input.node).name);
+    kept_[s] = input.value.dense();
+  }
+  for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
+    const Storage& storage = lowered_.storages[s];
+    if (storage.kind != Storage::Kind::kLoaded) continue;
+    kept_[s] = Tensor(storage.dtype, {storage.elements.evaluate({})});
+  }
+  const LaunchPlan plan = plan_launches(lowered_, code_, {}, true);
+  prepare_scratch(plan);
+  find_bases(plan, {}, {});
+  run_launches(plan);
+  pack_weights();
+  drop_weights();
+  loaded_ = true;
+}
+
+void CpuProgram::pack_weights() {
+  packs_.clear();
+  stats_.packed_weight_bytes = 0;
+  for (std::size_t s = 0; s < code_.size(); ++s) {
+    const Node& node = node_of(lowered_.graph, lowered_.steps[s].node);
+    for (const StepCode::Use& use : code_[s].kernels) {
+      for (const PackRequest& request : use.kernel.packs) {
+        const Value value = node.inputs[static_cast<std::size_t>(request.input)];
+        packs_.push_back(shared_.packed->get(tensor_at(value, {}), request, *shared_.pool));
+        stats_.packed_weight_bytes += static_cast<std::int64_t>(packs_.back()->bytes());
+      }
+    }
+  }
+}
+
+// Lets go of the weights and loaded values that no step of a run reads as they are.
+void CpuProgram::drop_weights() {
+  std::vector<bool> needed(lowered_.storages.size(), false);
+  const auto need = [&](const lower::Place& place) {
+    needed[static_cast<std::size_t>(place.storage)] = true;
+  };
+  for (std::size_t s = 0; s < code_.size(); ++s) {
+    const Node& node = node_of(lowered_.graph, lowered_.steps[s].node);
+    if (lowered_.steps[s].at_load) continue;
+    if (code_[s].kernels.empty()) {
+      for (const Value& value : node.inputs) need(lowered_.place(value));
+    }
+    for (const StepCode::Use& use : code_[s].kernels) {
+      for (const BufferUse& buffer : use.kernel.buffers) {
+        if (buffer.kind != BufferUse::Kind::kInput) continue;
+        need(lowered_.place(node.inputs[static_cast<std::size_t>(buffer.index)]));
+      }
+    }
+  }
+  for (const auto* copies : {&lowered_.output_copies, &lowered_.state_copies}) {
+    for (const lower::FinalCopy& copy : *copies) need(copy.from);
+  }
+  for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
+    const Storage& storage = lowered_.storages[s];
+    if (needed[s]) continue;
+    if (storage.kind == Storage::Kind::kWeight) {
+      graph_.inputs[static_cast<std::size_t>(storage.index)].value = Tensor();
+    }
+    if (storage.kind == Storage::Kind::kWeight || storage.kind == Storage::Kind::kLoaded) {
+      kept_[s] = Tensor();
+    }
+  }
+}
+
+void CpuProgram::make_states(const Sizes& sizes) {
+  for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
+    const Storage& storage = lowered_.storages[s];
+    if (storage.kind != Storage::Kind::kState) continue;
+    const Input& input = graph_.inputs[static_cast<std::size_t>(storage.index)];
+    const Node& node = node_of(graph_, input.node);
+    if (kept_[s].empty()) {
+      kept_[s] = initial_state(input, node.types[0], sizes);
+      continue;
+    }
+    const Shape shape = evaluate(node.types[0].shape, sizes);
+    require(shape == kept_[s].shape(), "state '{}' has the shape {}; this run wants {}", node.name,
+            to_string(kept_[s].shape()), to_string(shape));
+  }
+}
+
+Tensor CpuProgram::state(std::string_view name) {
+  const Value value = graph_.find(name);
+  for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
+    const Storage& storage = lowered_.storages[s];
+    if (storage.kind != Storage::Kind::kState || kept_[s].empty()) continue;
+    if (graph_.inputs[static_cast<std::size_t>(storage.index)].node == value.node) return kept_[s];
+  }
+  fail(ErrorCode::kNotFound, "no state '{}' (states exist after the first run)", name);
+}
+
+void CpuProgram::reset_state() {
+  for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
+    if (lowered_.storages[s].kind == Storage::Kind::kState) kept_[s] = Tensor();
+  }
+  plans_.clear();
+}
+
+// --- running -----------------------------------------------------------------------------------
+
+const LaunchPlan& CpuProgram::find_plan(std::span<const Tensor> inputs) {
+  const auto fits = [&](const LaunchPlan& plan) {
+    if (plan.input_shapes.size() != inputs.size()) return false;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i].shape() != plan.input_shapes[i] || inputs[i].dtype() != input_dtypes_[i]) {
+        return false;
+      }
+    }
+    return true;
+  };
+  const auto found = std::find_if(plans_.begin(), plans_.end(), fits);
+  if (found == plans_.end()) return plan_for(bind_inputs(graph_, inputs));
+  std::rotate(plans_.begin(), found, found + 1);
+  return plans_.front();
+}
+
+const LaunchPlan& CpuProgram::plan_for(const Sizes& sizes) {
+  const auto found = std::find_if(plans_.begin(), plans_.end(),
+                                  [&](const LaunchPlan& plan) { return plan.sizes == sizes; });
+  if (found != plans_.end()) {
+    std::rotate(plans_.begin(), found, found + 1);
+    return plans_.front();
+  }
+  make_states(sizes);
+  if (plans_.size() == kPlans) plans_.pop_back();
+  plans_.insert(plans_.begin(), plan_launches(lowered_, code_, sizes, false));
+  const LaunchPlan& plan = plans_.front();
+  prepare_scratch(plan);
+  const auto bytes = static_cast<std::size_t>(plan.arena.bytes);
+  if (arena_ == nullptr || arena_->bytes() < bytes) {
+    arena_.reset();  // first, so that the old and the new one never stand side by side
+    arena_ = Buffer::allocate(bytes);
+  }
+  return plan;
+}
+
+void CpuProgram::prepare_scratch(const LaunchPlan& plan) {
+  const std::int64_t stride = (plan.scratch_bytes + 63) / 64 * 64;
+  if (scratch_ != nullptr && stride <= scratch_stride_) return;
+  scratch_stride_ = stride;
+  scratch_ = Buffer::allocate(static_cast<std::size_t>(stride * shared_.pool->threads()));
+}
+
+std::vector<Tensor> CpuProgram::run(std::span<const Tensor> inputs) {
+  if (!loaded_) load();
+  const LaunchPlan& plan = find_plan(inputs);
+  std::vector<Tensor> outputs = allocate_outputs(plan);
+  execute(plan, inputs, outputs);
+  return outputs;
+}
+
+void CpuProgram::run_into(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  if (!loaded_) load();
+  execute(find_plan(inputs), inputs, outputs);
+}
+
+std::vector<Tensor> CpuProgram::run_body(const Sizes& sizes, std::span<const Tensor> inputs) {
+  if (!loaded_) load();
+  const LaunchPlan& plan = plan_for(sizes);
+  std::vector<Tensor> outputs = allocate_outputs(plan);
+  execute(plan, inputs, outputs);
+  return outputs;
+}
+
+std::vector<Tensor> CpuProgram::allocate_outputs(const LaunchPlan& plan) const {
+  std::vector<Tensor> outputs;
+  for (std::size_t i = 0; i < plan.output_shapes.size(); ++i) {
+    outputs.emplace_back(graph_.type(graph_.outputs[i].value).dtype, plan.output_shapes[i]);
+  }
+  return outputs;
+}
+
+void CpuProgram::execute(const LaunchPlan& plan, std::span<const Tensor> inputs,
+                         std::span<Tensor> outputs) {
+  require(outputs.size() == plan.output_shapes.size(), "expected {} outputs, got {}",
+          plan.output_shapes.size(), outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const DType dtype = graph_.type(graph_.outputs[i].value).dtype;
+    require(outputs[i].shape() == plan.output_shapes[i] && outputs[i].dtype() == dtype &&
+                outputs[i].layout().is_dense(),
+            "output {}: expected a dense {}{}", i, traits(dtype).name,
+            to_string(plan.output_shapes[i]));
+  }
+  const bool dense = std::all_of(inputs.begin(), inputs.end(),
+                                 [](const Tensor& t) { return t.layout().is_dense(); });
+  std::vector<Tensor> copies;
+  if (!dense) {
+    for (const Tensor& input : inputs) copies.push_back(input.dense());
+    inputs = copies;
+  }
+  stats_.arena_bytes = plan.arena.bytes;
+  find_bases(plan, inputs, outputs);
+  run_launches(plan);
+  copy_bytes(plan.output_copies);
+  copy_bytes(plan.state_copies);
+}
+
+void CpuProgram::find_bases(const LaunchPlan& plan, std::span<const Tensor> inputs,
+                            std::span<Tensor> outputs) {
+  for (std::size_t s = 0; s < bases_.size(); ++s) {
+    const Storage& storage = lowered_.storages[s];
+    const auto i = static_cast<std::size_t>(storage.index);
+    bases_[s] = nullptr;
+    if (storage.kind == Storage::Kind::kInput && i < inputs.size()) {
+      bases_[s] = const_cast<std::byte*>(inputs[i].data());
+    } else if (storage.kind == Storage::Kind::kOutput && i < outputs.size()) {
+      bases_[s] = outputs[i].data();
+    } else if (storage.kind == Storage::Kind::kArena && arena_ != nullptr) {
+      bases_[s] = arena_->data() + (plan.arena.offsets.empty() ? 0 : plan.arena.offsets[s]);
+    } else if (!kept_[s].empty()) {
+      bases_[s] = kept_[s].data();
+    }
+  }
+  if (pointers_.size() < plan.addresses.size()) pointers_.resize(plan.addresses.size());
+  for (std::size_t p = 0; p < plan.addresses.size(); ++p) {
+    const Address& address = plan.addresses[p];
+    pointers_[p] = address.pack >= 0 ? packs_[static_cast<std::size_t>(address.pack)]->data()
+                                     : resolve(address);
+  }
+}
+
+std::byte* CpuProgram::resolve(const Address& address) const {
+  return bases_[static_cast<std::size_t>(address.storage)] + address.bytes;
+}
+
+void CpuProgram::run_launches(const LaunchPlan& plan) {
+  for (const Launch& launch : plan.launches) {
+    if (launch.function == nullptr) {
+      run_on_host(launch.step, plan.sizes);
+    } else {
+      run_kernel(launch, plan);
+    }
+  }
+}
+
+void CpuProgram::run_kernel(const Launch& launch, const LaunchPlan& plan) {
+  const KernelCall call{pointers_.data() + launch.first_pointer,
+                        plan.size_values.data() + launch.first_size,
+                        reinterpret_cast<char*>(scratch_->data())};
+  if (launch.tasks == 1) {
+    launch.function(&call, 0, 1);
+    return;
+  }
+  shared_.pool->parallel_for(launch.tasks, [&](std::int64_t begin, std::int64_t end, int slot) {
+    KernelCall own = call;
+    own.scratch += slot * scratch_stride_;
+    launch.function(&own, begin, end);
+  });
+}
+
+void CpuProgram::copy_bytes(const std::vector<ByteCopy>& copies) {
+  for (const ByteCopy& copy : copies) {
+    if (copy.bytes == 0) continue;
+    std::memmove(resolve(copy.to), resolve(copy.from), static_cast<std::size_t>(copy.bytes));
+  }
+}
+
+Tensor CpuProgram::tensor_at(Value value, const Sizes& sizes) const {
+  const Type& type = lowered_.graph.type(value);
+  const Shape shape = evaluate(type.shape, sizes);
+  const auto bytes =
+      static_cast<std::size_t>(element_count(shape) * traits(type.dtype).block_bytes);
+  std::byte* data = resolve(address_of(lowered_, lowered_.place(value), sizes));
+  return {type.dtype, Layout::dense(shape), Buffer::wrap(data, bytes, nullptr)};
+}
+
+void CpuProgram::run_on_host(int step, const Sizes& sizes) {
+  const auto s = static_cast<std::size_t>(step);
+  const NodeId id = lowered_.steps[s].node;
+  const Node& node = node_of(lowered_.graph, id);
+  std::vector<Tensor> inputs;
+  std::vector<Tensor> outputs;
+  for (const Value& value : node.inputs) inputs.push_back(tensor_at(value, sizes));
+  for (std::size_t i = 0; i < node.types.size(); ++i) {
+    outputs.push_back(tensor_at({id, static_cast<std::int32_t>(i)}, sizes));
+  }
+  run_host_step(node, {inputs, outputs, bodies_[s], sizes});
+}
+
+}  // namespace lamina::cpu
