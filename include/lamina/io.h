@@ -21,6 +21,9 @@ struct LoadOptions {
   // Elements of graph inputs, by name. The graph is specialised on them: such an input is a
   // constant. Needed for inputs that decide shapes, axes or branches in an ONNX model.
   std::map<std::string, Tensor, std::less<>> fixed_inputs;
+  // Use fixed_inputs only where something that must be known (a shape, an axis, a branch) depends
+  // on them; the other inputs stay inputs of the graph.
+  bool fix_only_needed = false;
   // Values of named sizes (ONNX dim_param). Sizes without a value stay symbolic.
   Sizes sizes;
 };

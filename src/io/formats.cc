@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/files.h"
+#include "io/onnx.h"
 #include "lamina/io.h"
 
 namespace lamina {
@@ -61,6 +62,7 @@ Graph load_text(const std::string& path, const LoadOptions& options) {
 std::span<const ModelFormat> model_formats() {
   static const ModelFormat formats[] = {
       {"lamina", ".lam", looks_like_text, load_text},
+      {"onnx", ".onnx", looks_like_onnx, load_onnx},
   };
   return formats;
 }

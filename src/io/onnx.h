@@ -1,0 +1,15 @@
+// ONNX models in (opsets 6 to 22): docs/formats.md lists the operators.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "lamina/graph.h"
+#include "lamina/io.h"
+
+namespace lamina {
+
+bool looks_like_onnx(std::string_view head);
+Graph load_onnx(const std::string& path, const LoadOptions& options);
+
+}  // namespace lamina
