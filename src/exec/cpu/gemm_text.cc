@@ -253,9 +253,9 @@ std::string driver_text(const TileShape& shape, const TileSpec& spec, const std:
         rows, spec.prefix);
   }
   return fill(R"(
-static inline void $NAME_panels(const float* a, long lda, long rows, const $WORD* b, long panel_step,
-                                long panels, long k, float* sums, long row_step, long sums_step,
-                                bool first) {
+static inline void $NAME_panels(
+    const float* a, long lda, long rows, const $WORD* b, long panel_step, long panels, long k,
+    float* sums, long row_step, long sums_step, bool first) {
   long p = 0;
 $WIDE  long count = (rows + $MAX - 1) / $MAX;
   for (; p < panels; ++p)
