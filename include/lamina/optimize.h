@@ -1,0 +1,85 @@
+// The optimiser: from a graph to an equal graph with fused regions that runs faster here.
+//
+// Nothing is returned that was not checked: every fused region was proved equal to what it
+// replaces by verify(), compared with the reference device at full shape, and timed against the
+// unfused region in the same interleaved run.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "lamina/device.h"
+#include "lamina/graph.h"
+
+namespace lamina {
+
+struct OptimizeOptions {
+  double budget_s = 60.0;  // stop looking for candidates after this many seconds
+  int threads = 0;         // of the timed runs; 0: all cores
+  int candidates = 8;      // tilings compiled per fusion
+  std::uint64_t seed = 1;  // of the inputs of comparisons and timings
+  std::string cache_dir;   // "": the default; holds compiled kernels and found programs
+  bool use_cache = true;   // take programs found by earlier runs
+  std::int64_t rotate_bytes = 256 << 20;  // weights are rotated through this much memory
+
+  template <class Visitor>
+  void fields(Visitor&& visit) {
+    visit("budget", budget_s, "seconds to spend on the search");
+    visit("threads", threads, "threads of the timed runs (0: all cores)");
+    visit("candidates", candidates, "tilings compiled per fusion");
+    visit("seed", seed, "seed of the inputs that candidates are compared and timed on");
+    visit("cache-dir", cache_dir, "folder of compiled kernels and found programs");
+    visit("use-cache", use_cache, "take programs found by earlier runs");
+    visit("rotate-bytes", rotate_bytes, "bytes of weights in rotation while timing");
+  }
+};
+
+// One distinct subprogram of the model and what became of it.
+struct RegionReport {
+  std::string name;  // of its last node
+  std::string hash;  // structure_hash of the subprogram
+  int count = 1;     // how often it occurs in the model
+  int nodes = 0;
+  std::string choice;          // "unfused", or the fusion and its tiling
+  double before_ms = 0.0;      // median, unfused
+  double after_ms = 0.0;       // median, chosen
+  std::string verdict;         // of the chosen candidate: "equivalent", or "unchanged"
+  std::optional<double> bits;  // proved bits; null until the verifier has bounds
+  int candidates = 0;          // generated
+  int refused = 0;             // by verify or by the comparison with the reference device
+  int timed = 0;
+  bool from_cache = false;
+  double search_s = 0.0;
+};
+
+enum class StopReason : std::uint8_t { kFinished, kBudget, kStopped };
+
+struct OptimizeResult {
+  Graph graph;             // the best found: equal to the input graph
+  double before_ms = 0.0;  // the whole program, unfused: median of an interleaved run
+  double after_ms = 0.0;
+  double spread = 0.0;  // (third - first quartile) / median of the `after` times
+  double search_s = 0.0;
+  std::string verdict;  // of the whole: the weakest of its regions'
+  std::optional<double> bits;
+  double error = 0.0;  // largest error against the reference device / tolerance
+  std::vector<RegionReport> regions;
+  StopReason stopped = StopReason::kFinished;
+  std::string source;  // generated code of the chosen program
+
+  double ratio() const { return after_ms > 0 ? before_ms / after_ms : 0.0; }
+};
+
+// Called with a short description of what is being done and how far the search is in [0, 1].
+using OptimizeProgress = std::function<void(const std::string& what, double done)>;
+
+// Optimises `graph` for `device`. Weights without elements take random ones for comparisons and
+// timings. Named sizes are tried at the ends and the middle of their ranges. Stops early, with the
+// best so far, when `stop` is requested or the budget is spent.
+OptimizeResult optimize(const Graph& graph, const Device& device, const OptimizeOptions& options,
+                        std::stop_token stop = {}, const OptimizeProgress& progress = {});
+
+}  // namespace lamina

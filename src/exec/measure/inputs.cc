@@ -1,0 +1,134 @@
+// Random inputs, random weights, and the work of a run.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/check.h"
+#include "exec/binding.h"
+#include "graph/op_def.h"
+#include "lamina/bench.h"
+
+namespace lamina {
+namespace {
+
+// A small counter-based stream (SplitMix64): the same seed gives the same inputs everywhere.
+class Stream {
+ public:
+  explicit Stream(std::uint64_t seed) : state_(seed) {}
+
+  std::uint64_t next() {
+    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+
+ private:
+  std::uint64_t state_;
+};
+
+// How many positions an input may index when it is used as indices; 0: it is not.
+std::int64_t index_range(const Graph& graph, NodeId input, const Sizes& sizes) {
+  std::int64_t range = 0;
+  for (const Node& node : graph.nodes) {
+    if (node.op->move_form == nullptr) continue;
+    std::vector<Type> types;
+    const MoveForm form = node.op->move_form(view(graph, node, types));
+    const auto note = [&](const Access& access, const Dims& shape) {
+      for (std::size_t i = 0; i < access.axes.size() && !access.flat; ++i) {
+        for (const auto& indirect : access.axes[i].indirect) {
+          if (node.inputs[static_cast<std::size_t>(indirect.operand)].node != input) continue;
+          const std::int64_t extent = shape[i].evaluate(sizes);
+          range = range == 0 ? extent : std::min(range, extent);
+        }
+      }
+    };
+    for (const Copy& copy : form.copies) {
+      if (copy.operand >= 0) note(copy.from, types[static_cast<std::size_t>(copy.operand)].shape);
+      note(copy.to, node.types[static_cast<std::size_t>(copy.output)].shape);
+    }
+  }
+  return range;
+}
+
+Tensor random_tensor(const Type& type, const Shape& shape, std::int64_t range, double scale,
+                     Stream& stream) {
+  const auto count = static_cast<std::size_t>(element_count(shape));
+  if (traits(type.dtype).is_float) {
+    std::vector<double> values(count);
+    for (double& value : values) value = scale * (2.0 * stream.unit() - 1.0);
+    return Tensor::from_doubles(type.dtype, shape, values);
+  }
+  const std::int64_t below = type.dtype == DType::kBool ? 2 : range > 0 ? range : 10;
+  std::vector<std::int64_t> values(count);
+  for (std::int64_t& value : values) {
+    value = static_cast<std::int64_t>(stream.next() % static_cast<std::uint64_t>(below));
+  }
+  return Tensor::from_integers(type.dtype, shape, values);
+}
+
+double count_flops(const Graph& graph, const Sizes& sizes) {
+  double flops = 0.0;
+  for (const Node& node : graph.nodes) {
+    std::vector<Type> types;
+    const NodeView seen = view(graph, node, types);
+    double points = 0.0;
+    if (node.op->loop_form != nullptr) {
+      points =
+          static_cast<double>(element_count(evaluate(node.op->loop_form(seen).extents, sizes)));
+    } else if (node.op->kind == Kind::kElementwise) {
+      points = static_cast<double>(element_count(evaluate(node.types[0].shape, sizes)));
+    } else if (node.op->expand != nullptr) {
+      flops += count_flops(node.op->expand(seen), sizes);
+    }
+    flops += points * node.op->flops;
+  }
+  return flops;
+}
+
+}  // namespace
+
+std::vector<Tensor> random_inputs(const Graph& graph, const Sizes& sizes, std::uint64_t seed) {
+  Stream stream(seed);
+  std::vector<Tensor> result;
+  for (const Input* input : run_inputs(graph)) {
+    const Type& type = graph.nodes[static_cast<std::size_t>(input->node)].types[0];
+    result.push_back(random_tensor(type, evaluate(type.shape, sizes),
+                                   index_range(graph, input->node, sizes), 1.0, stream));
+  }
+  return result;
+}
+
+Graph fill_weights(const Graph& graph, std::uint64_t seed) {
+  Graph filled = graph;
+  Stream stream(seed);
+  for (Input& input : filled.inputs) {
+    if (input.role != Role::kWeight || !input.value.empty()) continue;
+    const Node& node = filled.nodes[static_cast<std::size_t>(input.node)];
+    const auto shape = constant_shape(node.types[0].shape);
+    require(shape.has_value(), "weight '{}' has the shape {}; weights have constant shapes",
+            node.name, to_string(node.types[0].shape));
+    const double rows = shape->size() >= 2 ? static_cast<double>((*shape)[shape->size() - 2]) : 1.0;
+    input.value = random_tensor(node.types[0], *shape, index_range(graph, input.node, {}),
+                                1.0 / std::sqrt(std::max(1.0, rows)), stream);
+  }
+  return filled;
+}
+
+Work count_work(const Graph& graph, const Sizes& sizes) {
+  Work work;
+  work.flops = count_flops(graph, sizes);
+  const auto add = [&](const Type& type) {
+    const DTypeTraits& t = traits(type.dtype);
+    work.bytes += static_cast<double>(element_count(evaluate(type.shape, sizes))) /
+                  t.block_elements * t.block_bytes;
+  };
+  for (const Input& input : graph.inputs) {
+    add(graph.nodes[static_cast<std::size_t>(input.node)].types[0]);
+  }
+  for (const Output& output : graph.outputs) add(graph.type(output.value));
+  return work;
+}
+
+}  // namespace lamina

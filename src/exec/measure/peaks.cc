@@ -1,0 +1,63 @@
+// The machine's peaks, measured.
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+#include "kernels/peak.h"
+#include "lamina/bench.h"
+
+namespace lamina {
+namespace {
+
+// Runs `work(thread)` on all threads at once; seconds until the last one is done.
+template <class Work>
+double run_on_threads(int threads, Work work) {
+  const auto start = std::chrono::steady_clock::now();
+  {
+    std::vector<std::jthread> workers;
+    for (int t = 0; t < threads; ++t) workers.emplace_back([&work, t] { work(t); });
+  }
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  return taken.count();
+}
+
+}  // namespace
+
+MachinePeaks measure_peaks(int threads) {
+  require(threads > 0 && threads <= 1024, "measure_peaks: expected 1 to 1024 threads, got {}",
+          threads);
+  constexpr std::size_t kWords = (256u << 20) / sizeof(std::uint64_t);
+  constexpr std::int64_t kIterations = 4 << 20;
+  constexpr int kRepeats = 5;
+  MachinePeaks peaks;
+  peaks.threads = threads;
+  const auto workers = static_cast<std::size_t>(threads);
+  const std::vector<std::uint64_t> memory(kWords, 1);
+  std::vector<std::uint64_t> words(workers);
+  std::vector<float> sinks(workers);
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    const double read_s = run_on_threads(threads, [&](int t) {
+      const std::size_t part = kWords / workers;
+      words[static_cast<std::size_t>(t)] ^=
+          kernels::read_all(std::span(memory).subspan(static_cast<std::size_t>(t) * part, part));
+    });
+    double flops = 0.0;
+    const double compute_s = run_on_threads(threads, [&](int t) {
+      const double done =
+          kernels::run_multiply_adds(kIterations, sinks[static_cast<std::size_t>(t)]);
+      if (t == 0) flops = done;
+    });
+    peaks.read_gb_s = std::max(peaks.read_gb_s,
+                               static_cast<double>(kWords * sizeof(std::uint64_t)) / read_s / 1e9);
+    peaks.f32_gflop_s = std::max(peaks.f32_gflop_s, flops * threads / compute_s / 1e9);
+  }
+  // The results are used, so that the loops cannot be removed.
+  const std::uint64_t used = std::accumulate(words.begin(), words.end(), std::uint64_t{0});
+  check(used <= 1 || std::accumulate(sinks.begin(), sinks.end(), 0.0f) >= 0.0f, "impossible sum");
+  return peaks;
+}
+
+}  // namespace lamina

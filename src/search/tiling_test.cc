@@ -1,0 +1,116 @@
+// Tiled programs compute what the programs they came from compute, on every tiling, ragged or not.
+#include "search/tiling.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "lamina/bench.h"
+#include "lamina/device.h"
+#include "search/candidates.h"
+#include "search/partition.h"
+
+using namespace lamina;
+using namespace lamina::search;
+
+namespace {
+
+constexpr const char* kNormLinear = R"(lamina 1
+graph norm_linear(x: f32[5, 12], weight w: f32[12, 7]) {
+  y = matmul(rms_norm(x, axes=[-1]), w)
+  return y
+})";
+
+constexpr const char* kGated = R"(lamina 1
+graph gated(x: f32[3, 10], weight gate: f32[10, 9], weight up: f32[10, 9]) {
+  y = mul(silu(matmul(x, gate)), matmul(x, up))
+  return y
+})";
+
+constexpr const char* kAdapter = R"(lamina 1
+graph adapter(x: f32[6, 32], weight w: f32[32, 64], weight a: f32[32, 2], weight b: f32[2, 64]) {
+  y = add(matmul(x, w), matmul(matmul(x, a), b))
+  return y
+})";
+
+constexpr const char* kAttention = R"(lamina 1
+graph attention(q: f32[2, 5, 4], k: f32[2, 4, 11], v: f32[2, 11, 4]) {
+  s = mul(matmul(q, k), 0.5)
+  y = matmul(softmax(s, axis=-1), v)
+  return y
+})";
+
+constexpr const char* kNorms = R"(lamina 1
+graph norms(h: f32[7, 6], x: f32[7, 6], alpha: f32[7, 6]) {
+  y = rms_norm(add(x, mul(alpha, add(rms_norm(h, axes=[-1]), x))), axes=[-1])
+  return y
+})";
+
+std::vector<double> run(const Graph& graph, const std::vector<Tensor>& inputs) {
+  return compile(graph, find_device("ref"))->run(inputs)[0].to_doubles();
+}
+
+void check_same(const Graph& original, const Graph& other) {
+  const std::vector<Tensor> inputs = random_inputs(original, {}, 7);
+  const std::vector<double> want = run(original, inputs);
+  const std::vector<double> got = run(other, inputs);
+  REQUIRE(got.size() == want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::fabs(got[i] - want[i]) < 1e-6);
+}
+
+void check_tiling(const char* text, Tiling tiling) {
+  const Graph program = prepare(fill_weights(parse_graph(text), 3));
+  const std::optional<Graph> tiled = tile_program(program, tiling);
+  REQUIRE(tiled.has_value());
+  validate(*tiled);
+  CHECK(op_name(tiled->node(tiled->outputs[0].value)) == "block");
+  check_same(program, *tiled);
+}
+
+}  // namespace
+
+TEST_CASE("products with their preparation and what follows") {
+  for (const std::int64_t rows : {0, 2, 5}) {
+    for (const std::int64_t columns : {0, 3, 7}) {
+      check_tiling(kNormLinear, {{rows, columns}, 0});
+      check_tiling(kGated, {{rows, columns}, 0});
+      check_tiling(kAdapter, {{rows, columns}, 0});
+    }
+  }
+}
+
+TEST_CASE("attention with an online softmax") {
+  for (const std::int64_t rows : {0, 2}) {
+    for (const std::int64_t loop : {1, 4, 11, 16}) check_tiling(kAttention, {{1, rows, 0}, loop});
+  }
+}
+
+TEST_CASE("rows of element-wise operators and reductions") {
+  for (const std::int64_t rows : {0, 1, 3}) check_tiling(kNorms, {{rows, 0}, 0});
+}
+
+TEST_CASE("an axis that is reduced cannot be cut") {
+  const Graph program = prepare(parse_graph(kNorms));
+  CHECK_FALSE(tile_program(program, {{0, 2}, 0}).has_value());
+}
+
+TEST_CASE("a program without attention has no loop form") {
+  const Graph program = prepare(parse_graph(kGated));
+  CHECK_FALSE(tile_program(program, {{0, 0}, 4}).has_value());
+}
+
+TEST_CASE("partition takes whole examples as one region and every recipe is equal") {
+  for (const char* text : {kNormLinear, kGated, kAdapter, kAttention, kNorms}) {
+    const Graph program = prepare(fill_weights(parse_graph(text), 5));
+    const std::vector<Region> regions = partition(program);
+    REQUIRE(regions.size() == 1);
+    CHECK(regions[0].nodes == operator_nodes(program));
+    const std::vector<Recipe> recipes = generate(program, {.threads = 2});
+    CHECK_FALSE(recipes.empty());
+    for (const Recipe& recipe : recipes) {
+      const std::optional<Graph> fused = apply(program, recipe);
+      REQUIRE(fused.has_value());
+      check_same(program, *fused);
+    }
+  }
+}
