@@ -133,7 +133,8 @@ def race_program(args, name, dtype, threads, folder):
     contenders = [
         Contender("lamina", lamina_serve(args, best, threads, rotate, data)),
         Contender("unfused", lamina_serve(args, source, threads, rotate, data)),
-        Contender("torch", [args.torch_python, "torch_peer.py", name, dtype, data, threads, rotate]),
+        Contender("torch", [args.torch_python, "torch_peer.py", name, dtype, data, threads,
+                            rotate]),
     ]
     if dtype == "f32":
         contenders.append(Contender("ort", [args.ort_python, "ort_peer.py", "program", name, data,
