@@ -11,7 +11,7 @@ std::vector<Kernel> emit(const EmitContext& context) {
   if (op.order_form != nullptr) return emit_order(context);
   if (op.move_form != nullptr) return emit_move(context);
   if (op.loop_form != nullptr) {
-    if (op.kind != Kind::kContract) return emit_reduce(context);
+    return op.kind == Kind::kContract ? emit_contract(context) : emit_reduce(context);
   }
   fail(ErrorCode::kUnsupported, "no emitter for the operator {}", op.name);
 }

@@ -63,7 +63,7 @@ std::string split_index(const std::vector<int>& loops, const Dims& extents, cons
 
 // Opens the loops of a kernel whose tasks are ranges of `grain` points of a loop nest, in row-major
 // order, whatever its extents; sets kernel.tasks. Inside, `column` and `count` say which part of
-// the last loop to do, and the variables of the other loops are declared. Four braces to close.
+// the last loop to do, and the variables of the other loops are declared. Three braces to close.
 std::string open_ranges(Kernel& kernel, const Dims& extents, int grain);
 
 }  // namespace lamina::cpu

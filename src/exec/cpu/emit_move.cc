@@ -189,7 +189,7 @@ class CopyEmitter {
     text += fmt::format("const long origin = {} + column * {};\n",
                         linear_text(from, skip, kernel_.sizes),
                         dim_text(from.strides[last], kernel_.sizes));
-    return text + put_run("count", to.strides[last], from.strides[last]) + close_braces(4);
+    return text + put_run("count", to.strides[last], from.strides[last]) + close_braces(3);
   }
 
   // The last loop is contiguous in the output, loop `across` in the operand.
@@ -253,7 +253,7 @@ class CopyEmitter {
     if (divided.empty() && inner.empty() && !run && is_separate(last)) {
       return open_ranges(kernel_, extents_, kGrain) + "for (long j = 0; j < count; ++j) {\n" +
              fmt::format("const long i{} = column + j;\n", last) + checked_element(false) +
-             close_braces(5);
+             close_braces(4);
     }
     if (!run) inner.push_back(last);
     Dims rows;

@@ -44,6 +44,11 @@ LM long lm_min(long a, long b) { return a < b ? a : b; }
 LM long lm_abs(long x) { return x < 0 ? -x : x; }
 LM long lm_sign(long x) { return (x > 0) - (x < 0); }
 
+LM long lm_shift_left(long a, long by) { return by < 0 || by > 63 ? 0 : a << by; }
+LM long lm_shift_right(long a, long by) { return a >> (by < 0 || by > 63 ? 63 : by); }
+LM vl lm_shift_left(vl a, vl by) { return (by < 0) | (by > 63) ? vl{} : a << (by & 63); }
+LM vl lm_shift_right(vl a, vl by) { return a >> ((by < 0) | (by > 63) ? vl{} + 63 : by); }
+
 LM vl lm_div(vl a, vl b) {
   vl r = {};
   for (int i = 0; i < LM_D; ++i) r[i] = lm_div((long)a[i], (long)b[i]);
