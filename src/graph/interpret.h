@@ -142,20 +142,22 @@ class Interpreter {
         scanned[k].push_back(std::move(out[1 + carried + k]));
       }
     }
+    const Dims trips = bind_attrs(node.attrs, sizes).dims("trips");
     for (std::size_t k = 0; k < scanned.size(); ++k) {
-      state.push_back(stack(
-          scanned[k], body.nodes[static_cast<std::size_t>(body.outputs[1 + carried + k].value.node)]
-                          .types[0]
-                          .dtype));
+      require(Dim(static_cast<std::int64_t>(scanned[k].size())) == trips.at(0),
+              "loop: ran {} times, but {} trips were promised", scanned[k].size(),
+              trips[0].to_string());
+      const Type& type = body.type(body.outputs[1 + carried + k].value);
+      state.push_back(stack(scanned[k], type.dtype, evaluate(type.shape, sizes)));
     }
     return state;
   }
 
-  static A stack(const std::vector<A>& slices, DType dtype) {
-    A out{dtype, {static_cast<std::int64_t>(slices.size())}, {}, {}, !traits(dtype).is_float};
+  static A stack(const std::vector<A>& slices, DType dtype, const Shape& slice_shape) {
+    A out{dtype, slice_shape, {}, {}, !traits(dtype).is_float};
+    out.shape.insert(out.shape.begin(), static_cast<std::int64_t>(slices.size()));
     if (slices.empty()) return out;
     out.is_whole = slices[0].is_whole;
-    out.shape.insert(out.shape.end(), slices[0].shape.begin(), slices[0].shape.end());
     for (const A& slice : slices) {
       out.real.insert(out.real.end(), slice.real.begin(), slice.real.end());
       out.whole.insert(out.whole.end(), slice.whole.begin(), slice.whole.end());

@@ -4,7 +4,7 @@
 // inputs carry values from one iteration to the next, after() reads them when the loop has ended,
 // store puts the results in place (Mirage, arXiv:2405.05751, section 2; docs/formats.md).
 #include "base/check.h"
-#include "graph/kinds.h"
+#include "graph/regions.h"
 
 namespace lamina::ops {
 namespace {
@@ -12,24 +12,12 @@ namespace {
 std::vector<Type> infer(const NodeView& node) {
   require(node.graphs.size() == 1, "block: expected one inner graph, got {}", node.graphs.size());
   const Graph& inner = node.graphs[0];
-  std::size_t given = 0;
-  for (const Input& input : inner.inputs) {
-    if (input.role == Role::kState) continue;
-    require(given < node.inputs.size(), "block: the inner graph has more inputs than the node");
-    const Type& type = inner.nodes[static_cast<std::size_t>(input.node)].types[0];
-    require(type == node.inputs[given], "block: input {} is {}, the inner graph expects {}", given,
-            to_string(node.inputs[given]), to_string(type));
-    ++given;
-  }
-  require(given == node.inputs.size(), "block: {} inputs for an inner graph of {}",
-          node.inputs.size(), given);
-  std::vector<Type> types;
+  check_inner_inputs("block", inner, node.inputs);
   for (const Output& output : inner.outputs) {
     require(inner.node(output.value).op->name == "store", "block: output '{}' is not a store",
             output.name);
-    types.push_back(inner.type(output.value));
   }
-  return types;
+  return output_types(inner);
 }
 
 }  // namespace

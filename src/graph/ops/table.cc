@@ -111,7 +111,30 @@
   X(argmin)           \
   X(sort)             \
   X(top_k)            \
+  X(einsum)           \
+  X(grouped_conv)     \
+  X(conv)             \
+  X(conv_transpose)   \
+  X(max_pool)         \
+  X(sum_pool)         \
+  X(avg_pool)         \
+  X(lp_pool)          \
   X(rms_norm)         \
+  X(softmax)          \
+  X(log_softmax)      \
+  X(logsumexp)        \
+  X(layer_norm)       \
+  X(group_norm)       \
+  X(instance_norm)    \
+  X(batch_norm)       \
+  X(embedding)        \
+  X(rotary)           \
+  X(rotary_tables)    \
+  X(attention)        \
+  X(cross_entropy)    \
+  X(if_)              \
+  X(loop)             \
+  X(thread)           \
   X(load)             \
   X(store)            \
   X(after)            \

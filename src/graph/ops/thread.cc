@@ -1,0 +1,22 @@
+// thread: an inner graph of level thread, computed element by element in registers. Its meaning is
+// that of its nodes, one after the other.
+#include "base/check.h"
+#include "graph/regions.h"
+
+namespace lamina::ops {
+namespace {
+
+std::vector<Type> infer(const NodeView& node) {
+  require(node.graphs.size() == 1, "thread: expected one inner graph, got {}", node.graphs.size());
+  check_inner_inputs("thread", node.graphs[0], node.inputs);
+  return output_types(node.graphs[0]);
+}
+
+}  // namespace
+
+OpDef thread() {
+  return {
+      .name = "thread", .kind = Kind::kRegion, .min_inputs = 0, .max_inputs = -1, .infer = infer};
+}
+
+}  // namespace lamina::ops
