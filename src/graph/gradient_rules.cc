@@ -42,7 +42,7 @@ std::vector<Sample> positive_samples() { return samples_within(0.5, 2.0); }
 std::vector<Sample> unit_samples() { return samples_within(-0.9, 0.9); }
 
 std::vector<Sample> step_samples() {
-  return {{.inputs = {f32({3, 5})}, .low = -3.0, .high = 3.0, .differentiable = false},
+  return {{.inputs = {f32({3, 5})}, .low = -3.0, .high = 3.0},
           {.inputs = {{DType::kI32, {37}, {}}}, .differentiable = false}};
 }
 

@@ -32,7 +32,7 @@ Type f32(Dims shape);
 std::vector<Sample> real_samples();      // [-2, 2], away from no kink
 std::vector<Sample> positive_samples();  // [0.5, 2]
 std::vector<Sample> unit_samples();      // [-0.9, 0.9]
-// real_samples without gradients, and the same on integers.
+// Samples of step functions, whose gradient is zero: f32 and i32.
 std::vector<Sample> step_samples();
 // Samples of binary operators: f32 in [-2, 2] with broadcasting, i32.
 std::vector<Sample> binary_samples();

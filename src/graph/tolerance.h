@@ -1,0 +1,33 @@
+// How far two honest computations of one graph may lie apart (docs/numerics.md, "tolerance").
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lamina/graph.h"
+
+namespace lamina {
+
+// Half the distance from 1 to the next number: 2^-24 for f32. 0 for integers and bool.
+double unit_roundoff(DType dtype);
+
+// |got - want| <= relative * (|want| + row mean of |want|), with
+// relative = 4 sqrt(roundings) u_store + 2 sqrt(reduction) u_acc.
+struct Tolerance {
+  std::int64_t roundings = 0;  // to storage, on the longest path
+  std::int64_t reduction = 0;  // terms of the longest sum
+  double store = 0.0;          // unit roundoff of the coarsest float type that values are stored in
+  double accumulate = 0.0;     // and of the type that sums are kept in
+  double relative() const;
+};
+
+// Composites count as their expansions, blocks as their inner graph with the sums of its loop.
+Tolerance tolerance(const Graph& graph, const Sizes& sizes = {});
+
+// The first element of `got` that is not within tolerance of `want`, in words; nullopt when all
+// are. Integers and bool must be equal, NaN and infinities must be where they are in `want`. A row
+// is a line along the last axis.
+std::optional<std::string> difference(const Tensor& got, const Tensor& want,
+                                      const Tolerance& tolerance);
+
+}  // namespace lamina
