@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/check.h"
 #include "graph/interpret.h"
@@ -18,14 +19,36 @@ DType accumulator(DType dtype) { return dtype == DType::kF64 ? DType::kF64 : DTy
 
 bool is_float(const Type& type) { return traits(type.dtype).is_float; }
 
-// Moves copy what is stored already; everything else rounds its result.
-bool rounds(const Node& node) {
-  return node.op->name != "input" && node.op->kind != Kind::kMove && is_float(node.types[0]);
+std::int64_t product(std::span<const Dim> extents, const Sizes& sizes) {
+  std::int64_t result = 1;
+  for (const Dim& extent : extents) result *= extent.evaluate(sizes);
+  return result;
 }
 
-// The longest sum in one node.
-std::int64_t reduction_length(const Graph& graph, const Node& node, const Sizes& sizes) {
-  if (node.op->loop_form == nullptr) return 0;
+// How often the results of one node are rounded to storage, and the terms of its longest sum.
+struct Rounding {
+  std::int64_t roundings = 0;
+  std::int64_t reduction = 0;
+};
+
+// A scatter that adds keeps its sums in the output itself: in the worst case every term goes to
+// the same element. Other moves copy what is stored already.
+Rounding rounding_of(const MoveForm& form, const Sizes& sizes) {
+  Rounding result;
+  for (const Copy& copy : form.copies) {
+    if (copy.combine != Combine::kAdd && copy.combine != Combine::kMul) continue;
+    result.roundings += product(copy.extents, sizes);
+  }
+  return result;
+}
+
+Rounding rounding_of(const LoopForm& form, const Sizes& sizes) {
+  return {1, product(std::span(form.extents).subspan(static_cast<std::size_t>(form.output_rank)),
+                     sizes)};
+}
+
+Rounding rounding_of(const Graph& graph, const Node& node, const Sizes& sizes) {
+  if (node.op->name == "input" || !node.graphs.empty() || !is_float(node.types[0])) return {};
   const Attrs attrs = bind_attrs(node.attrs, sizes);
   std::vector<Type> types;
   for (const Value& v : node.inputs) {
@@ -33,12 +56,10 @@ std::int64_t reduction_length(const Graph& graph, const Node& node, const Sizes&
     const Shape shape = evaluate(type.shape, sizes);
     types.push_back({type.dtype, Dims(shape.begin(), shape.end()), {}});
   }
-  const LoopForm form = node.op->loop_form({*node.op, types, attrs, node.graphs});
-  std::int64_t length = 1;
-  for (std::size_t i = static_cast<std::size_t>(form.output_rank); i < form.extents.size(); ++i) {
-    length *= form.extents[i].evaluate(sizes);
-  }
-  return length;
+  const NodeView seen{*node.op, types, attrs, node.graphs};
+  if (node.op->loop_form != nullptr) return rounding_of(node.op->loop_form(seen), sizes);
+  if (node.op->move_form != nullptr) return rounding_of(node.op->move_form(seen), sizes);
+  return {node.op->kind == Kind::kElementwise ? 1 : 0, 0};
 }
 
 void include(Tolerance& total, const Tolerance& part) {
@@ -56,19 +77,20 @@ Tolerance measure(const Graph& composite, const Sizes& sizes) {
     for (const Value& v : node.inputs) {
       depth[n] = std::max(depth[n], depth[static_cast<std::size_t>(v.node)]);
     }
-    if (rounds(node)) depth[n] += node.graphs.empty() ? 1 : 0;
+    const Rounding rounding = rounding_of(graph, node, sizes);
     std::int64_t inner_depth = 0;
     for (const Graph& inner : node.graphs) {
       Tolerance part = measure(inner, sizes);
-      if (node.op->name == "block") {
-        part.reduction *= bind_attrs(node.attrs, sizes).integer("loop");
+      if (node.op->name == "block" && !inner.updates.empty()) {
+        const std::int64_t iterations = bind_attrs(node.attrs, sizes).integer("loop");
+        part.reduction = std::max<std::int64_t>(1, part.reduction) * iterations;
       }
       inner_depth = std::max(inner_depth, part.roundings);
       include(total, part);
     }
-    depth[n] += inner_depth;
+    depth[n] += rounding.roundings + inner_depth;
     total.roundings = std::max(total.roundings, depth[n]);
-    total.reduction = std::max(total.reduction, reduction_length(graph, node, sizes));
+    total.reduction = std::max(total.reduction, rounding.reduction);
     for (const Type& type : node.types) {
       if (!is_float(type)) continue;
       total.store = std::max(total.store, unit_roundoff(type.dtype));
