@@ -3,14 +3,11 @@
 #include "exec/cpu/cpu_device.h"
 
 #include <doctest/doctest.h>
-#include <fmt/core.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
+#include <thread>
 
-#include "base/thread_pool.h"
+#include "exec/cpu/cache_dir_for_test.h"
 #include "exec/ref/ref_device.h"
 #include "graph/op_def.h"
 
@@ -18,21 +15,11 @@ using namespace lamina;
 
 namespace {
 
-// A folder for compiled kernels that goes when the test ends.
-struct CacheDir {
-  std::string path;
-  CacheDir() : path((std::filesystem::temp_directory_path() / "lamina-test-XXXXXX").string()) {
-    REQUIRE(mkdtemp(path.data()) != nullptr);
-  }
-  ~CacheDir() { std::filesystem::remove_all(path); }
-};
-
-// One cache for the cases that do not count compiler runs.
 RunOptions options(int threads = 2) {
+  static const test::CacheDir cache;  // for the cases that do not count compiler runs
   RunOptions options;
   options.threads = threads;
-  options.cache_dir =
-      (std::filesystem::temp_directory_path() / fmt::format("lamina-test-{}", geteuid())).string();
+  options.cache_dir = cache.path;
   return options;
 }
 
@@ -114,6 +101,7 @@ TEST_CASE("element-wise operators over every dtype, shape of broadcast and tail"
     check_op("sub", {{dtype, {33}, {}}, {dtype, {}, {}}});
     check_op("less", {{dtype, {2, 3, 5}, {}}, {dtype, {3, 1}, {}}});
   }
+  check_op("shift_right", {{DType::kI64, {40}, {}}, {DType::kI64, {}, {}}});
   check_op("mul", {{DType::kF32, {200, 301}, {}}, {DType::kF32, {301}, {}}});
   check_op("add", {{DType::kF32, {100, 3, 150}, {}}, {DType::kF32, {100, 1, 150}, {}}});
   check_op("select",
@@ -135,4 +123,189 @@ TEST_CASE("results do not depend on the number of threads") {
     const auto many = compile(graph, cpu_device(), options(threads))->run(inputs);
     for (std::size_t i = 0; i < one.size(); ++i) check_same(one[i], many[i]);
   }
+}
+
+TEST_CASE("reductions along rows, columns and windows, exact in integers") {
+  for (const Dims& axes : {Dims{0}, Dims{1}, Dims{2}, Dims{0, 2}, Dims{1, 2}, Dims{}}) {
+    CAPTURE(to_string(axes));
+    check_op("sum", {{DType::kF32, {6, 37, 45}, {}}}, {{"axes", axes}});
+    check_op("reduce_max", {{DType::kF32, {6, 37, 45}, {}}}, {{"axes", axes}});
+    check_op("sum", {{DType::kI32, {6, 37, 45}, {}}}, {{"axes", axes}, {"keepdims", true}});
+    check_op("reduce_min", {{DType::kBF16, {6, 37, 45}, {}}}, {{"axes", axes}});
+  }
+  check_op("sum", {{DType::kF32, {0, 3}, {}}}, {{"axes", Dims{0}}});
+  check_op("reduce_max", {{DType::kI8, {3, 0}, {}}}, {{"axes", Dims{1}}});
+  check_op("cumsum", {{DType::kF64, {3, 50}, {}}}, {{"axis", 1}});
+}
+
+TEST_CASE("a long sum of floats keeps its accuracy") {
+  Graph graph;
+  const Value x = graph.add_input("x", {DType::kF32, {3000000}, {}});
+  graph.add_output("y", graph.add("sum", {x}));
+  const std::vector<double> values(3000000, 0.1);
+  const std::vector<Tensor> inputs = {Tensor::from_doubles(DType::kF32, {3000000}, values)};
+  const double sum = compile(graph, cpu_device(), options())->run(inputs)[0].to_doubles()[0];
+  CHECK(std::fabs(sum / (3000000 * static_cast<double>(0.1f)) - 1) < 2e-6);
+}
+
+TEST_CASE("moves: runs, transposes, indices, orders") {
+  check_op("transpose", {{DType::kF32, {70, 41}, {}}});
+  check_op("transpose", {{DType::kBF16, {5, 40, 66}, {}}}, {{"axes", Dims{0, 2, 1}}});
+  check_op("transpose", {{DType::kI8, {5, 6, 33, 7}, {}}}, {{"axes", Dims{2, 0, 3, 1}}});
+  check_op("concat", {{DType::kF32, {3, 5}, {}}, {DType::kF32, {3, 40}, {}}}, {{"axis", 1}});
+  check_op("slice", {{DType::kF32, {9, 8}, {}}},
+           {{"start", Dims{7, 1}}, {"size", Dims{3, 6}}, {"step", Dims{-2, 1}}});
+  check_op("sort", {{DType::kF32, {3, 100, 2}, {}}}, {{"axis", 1}});
+  check_op("sort", {{DType::kI64, {257}, {}}}, {{"axis", 0}, {"descending", true}});
+  check_op("argmax", {{DType::kI32, {4, 9, 3}, {}}}, {{"axis", 1}});
+}
+
+TEST_CASE("one program serves all values of its sizes and is compiled once") {
+  Graph graph;
+  graph.sizes = {{"T", 1, 300}};
+  const Dim t = Dim::size("T");
+  const Value x = graph.add_input("x", {DType::kF32, {t, 24}, {}});
+  const Value y = graph.add_input("y", {DType::kF32, {24, t}, {}});
+  const Value z = graph.add("matmul", {x, y});
+  graph.add_output("z", graph.add("sum", {graph.add("mul", {z, z})}, {{"axes", Dims{0}}}));
+  graph.add_output("flat", graph.add("reshape", {x}, {{"shape", Dims{t * Dim(24)}}}));
+  const test::CacheDir cache;
+  const auto program = compile(graph, cpu_device(), {2, cache.path});
+  const std::int64_t compiles = program->stats().compiles;
+  CHECK(compiles >= 1);
+  const auto reference = compile(graph, ref_device());
+  for (const std::int64_t size : {1, 17, 128, 3, 300, 17, 5, 6, 7}) {
+    CAPTURE(size);
+    const std::vector<Tensor> inputs = {filled(DType::kF32, {size, 24}, 3),
+                                        filled(DType::kF32, {24, size}, 4)};
+    const auto got = program->run(inputs);
+    const auto want = reference->run(inputs);
+    for (std::size_t i = 0; i < got.size(); ++i) check_close(got[i], want[i], 1e-4);
+  }
+  CHECK(program->stats().compiles == compiles);
+  const std::vector<Tensor> large = {filled(DType::kF32, {301, 24}, 3),
+                                     filled(DType::kF32, {24, 301}, 4)};
+  CHECK_THROWS_AS(program->run(large), Error);
+}
+
+TEST_CASE("views, inputs and weights may be outputs") {
+  Graph graph;
+  const Value x = graph.add_input("x", {DType::kF32, {4, 6}, {}});
+  const Value w = graph.add_weight("w", filled(DType::kF32, {6}, 9));
+  const Value y = graph.add("add", {x, w});
+  const Value part = graph.add("slice", {y}, {{"start", Dims{1, 0}}, {"size", Dims{2, 6}}});
+  graph.add_output("x", x);
+  graph.add_output("w", w);
+  graph.add_output("y", y);
+  graph.add_output("again", y);
+  graph.add_output("part", part);
+  graph.add_output("shaped", graph.add("reshape", {y}, {{"shape", Dims{2, 12}}}));
+  graph.add_output("used", graph.add("exp", {part}));
+  check_against_reference(graph, {filled(DType::kF32, {4, 6}, 1)});
+}
+
+TEST_CASE("inputs with strides are made dense") {
+  Graph graph;
+  const Value x = graph.add_input("x", {DType::kF32, {3, 2}, {}});
+  graph.add_output("y", graph.add("add", {x, x}));
+  const Tensor dense = filled(DType::kF32, {2, 3}, 1);
+  const std::vector<Tensor> inputs = {Tensor(DType::kF32, {{3, 2}, {1, 3}}, dense.buffer())};
+  check_against_reference(graph, inputs);
+}
+
+TEST_CASE("states: all updates happen at once, after every read") {
+  Graph graph;
+  const Value x = graph.add_input("x", {DType::kF32, {2}, {}});
+  const Value a = graph.add_state("a", {DType::kF32, {2}, {}}, 1.0);
+  const Value b = graph.add_state("b", {DType::kF32, {2}, {}}, 2.0);
+  const Value sum = graph.add_state("sum", {DType::kF32, {2}, {}});
+  graph.add_update(a, b);
+  graph.add_update(b, a);
+  graph.add_update(sum, graph.add("add", {sum, graph.add("mul", {a, x})}));
+  graph.add_output("a", a);
+  graph.add_output("sum", sum);
+  const std::vector<Tensor> inputs = {filled(DType::kF32, {2}, 5)};
+  const auto program = compile(graph, cpu_device(), options());
+  const auto reference = compile(graph, ref_device());
+  for (int round = 0; round < 2; ++round) {
+    CHECK_THROWS_AS(program->state("x"), Error);
+    for (int run = 0; run < 3; ++run) {
+      const auto got = program->run(inputs);
+      const auto want = reference->run(inputs);
+      for (std::size_t i = 0; i < got.size(); ++i) check_close(got[i], want[i], 1e-6);
+      for (const char* name : {"a", "b", "sum"}) {
+        check_close(program->state(name), reference->state(name), 1e-6);
+      }
+    }
+    program->reset_state();
+    reference->reset_state();
+  }
+}
+
+TEST_CASE("a program runs inside a task of a program's pool, and programs run side by side") {
+  Graph graph;
+  const Value x = graph.add_input("x", {DType::kF32, {300, 400}, {}});
+  graph.add_output("y", graph.add("silu", {graph.add("exp", {x})}));
+  const std::vector<Tensor> inputs = {filled(DType::kF32, {300, 400}, 1)};
+  std::vector<std::unique_ptr<Program>> programs;
+  for (int i = 0; i < 4; ++i) programs.push_back(compile(graph, cpu_device(), options(2)));
+  const Tensor want = programs[0]->run(inputs)[0];
+  std::vector<Tensor> results(4);
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < 4; ++i) {
+      threads.emplace_back([&, i] {
+        for (int run = 0; run < 20; ++run) results[i] = programs[i]->run(inputs)[0];
+      });
+    }
+  }
+  for (const Tensor& result : results) check_same(result, want);
+}
+
+TEST_CASE("weights: packed once, shared, and let go") {
+  const auto graph_with = [](const Tensor& weight) {
+    Graph graph;
+    const Value x = graph.add_input("x", {DType::kF32, {5, 64}, {}});
+    const Value w = weight.empty()
+                        ? graph.add_input("w", {DType::kF32, {96, 64}, {}}, Role::kWeight)
+                        : graph.add_weight("w", weight);
+    const Value turned = graph.add("transpose", {w});
+    graph.add_output("y", graph.add("matmul", {x, turned}));
+    return graph;
+  };
+  const Tensor weight = filled(DType::kF32, {96, 64}, 1);
+  const std::vector<Tensor> inputs = {filled(DType::kF32, {5, 64}, 2)};
+  check_against_reference(graph_with(weight), inputs, 1e-4);
+
+  const auto late = compile(graph_with({}), cpu_device(), options());
+  CHECK_THROWS_AS(late->run(inputs), Error);
+  CHECK_THROWS_AS(late->set_weight("v", weight), Error);
+  CHECK_THROWS_AS(late->set_weight("w", inputs[0]), Error);
+  late->set_weight("w", weight);
+  const Tensor want = late->run(inputs)[0];
+  CHECK(late->stats().packed_weight_bytes == 96 * 64 * 4);
+
+  // Nobody but the caller holds the elements that only the packed copy needs.
+  std::weak_ptr<Buffer> elements;
+  {
+    const Tensor own = weight.clone();
+    elements = own.buffer();
+    late->set_weight("w", own);
+    check_same(late->run(inputs)[0], want);
+  }
+  CHECK(elements.expired());
+
+  // Other elements at the same address are another weight.
+  Tensor changed = weight.clone();
+  const auto before = compile(graph_with(changed), cpu_device(), options());
+  check_same(before->run(inputs)[0], want);
+  changed.span<float>()[7] += 1.0F;
+  check_against_reference(graph_with(changed), inputs, 1e-4);
+}
+
+TEST_CASE("what cannot run is refused by name") {
+  Graph graph;
+  graph.add_output("y", graph.add_input("x", {DType::kQ8_0, {4, 32}, {}}));
+  CHECK_THROWS_WITH_AS(compile(graph, cpu_device(), options()),
+                       "device cpu: input 'x' of type q8_0", Error);
 }

@@ -5,8 +5,8 @@
 // vectors run along it, each lane one output. Everything else (windows with bounds, strides): one
 // scalar per output. The order of the fold depends on the sizes alone, never on tasks or threads.
 //
-// Accuracy: sums in float are folded in blocks of kBlock terms per lane, whose sums are then added,
-// so that errors grow with kBlock + K / kBlock instead of K.
+// Accuracy: floats are folded in blocks of kBlock terms per lane. Rows add the blocks in double;
+// columns in float, so that their errors grow with kBlock + K / kBlock instead of K.
 #include <algorithm>
 
 #include "base/check.h"
@@ -126,6 +126,9 @@ class ReduceEmitter {
     return x;
   }
 
+  // What single elements are folded in: floats in double.
+  std::string_view scalar() const { return arithmetic_ == Arithmetic::kWhole ? "long" : "double"; }
+
   // --- loops over the output ------------------------------------------------------------------
 
   // The offset of the fold's first element, from the variables k0, k1, ... of the kept loops
@@ -182,7 +185,7 @@ class ReduceEmitter {
   std::string rows() {
     const Lanes x = lanes(arithmetic_);
     std::string text = open_outputs() + kept_offset("o", kept_.size());
-    text += fmt::format("{0} total = {1};\n", x.element, identity(x.element));
+    text += fmt::format("{0} total = {1};\n", scalar(), identity(scalar()));
     text += open_folded(1);
     text += fmt::format(
         "const long width = {0};\n"
@@ -202,9 +205,10 @@ class ReduceEmitter {
         combined("a3", load(x, fmt::format("p + j + 3 * {}", x.count))));
     text += fmt::format("a0 = {};\na2 = {};\n", combined("a0", "a1"), combined("a2", "a3"));
     text += fmt::format("a0 = {};\n", combined("a0", "a2"));
-    text += fmt::format("total = {};\n}}\n", combined("total", lanes_folded("a0")));
+    text += fmt::format("total = {};\n}}\n",
+                        combined("total", fmt::format("({}){}", scalar(), lanes_folded("a0"))));
     text += fmt::format("for (; j < width; ++j) total = {};\n",
-                        combined("total", fmt::format("lm_load<{}>(p + j)", x.element)));
+                        combined("total", fmt::format("lm_load<{}>(p + j)", scalar())));
     text += close_braces(folded_.size() - 1);
     return text + "lm_store(out0 + o, total);\n}\n";
   }
@@ -258,7 +262,7 @@ class ReduceEmitter {
 
   // One output at a time; floats are folded in double.
   std::string scalars() {
-    const std::string x = arithmetic_ == Arithmetic::kWhole ? "long" : "double";
+    const std::string_view x = scalar();
     folded_.clear();
     kept_.clear();
     std::vector<int> kept;

@@ -171,9 +171,20 @@ class Lowering {
       const Place& state = out_.place({update.state, 0});
       const Place& next = out_.place(update.next);
       if (state.storage == next.storage) continue;
-      out_.state_copies.push_back(
-          {next, state, out_.storages[static_cast<std::size_t>(state.storage)].elements});
+      const Dim elements = out_.storages[static_cast<std::size_t>(state.storage)].elements;
+      out_.state_copies.push_back({old_value(next, elements), state, elements});
     }
+  }
+
+  // A place that still holds the value when states are written: a copy, if it is itself a state.
+  Place old_value(const Place& next, const Dim& elements) {
+    const Storage& storage = out_.storages[static_cast<std::size_t>(next.storage)];
+    if (storage.kind != Storage::Kind::kState) return next;
+    const auto end = static_cast<int>(out_.steps.size());
+    out_.storages.push_back({Storage::Kind::kArena, 0, storage.dtype, elements, end, end});
+    const Place copy{static_cast<int>(out_.storages.size()) - 1, 0};
+    out_.output_copies.push_back({next, copy, elements});
+    return copy;
   }
 
   void find_lifetimes() {

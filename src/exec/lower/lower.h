@@ -54,8 +54,8 @@ struct Lowered {
   std::vector<Storage> storages;
   std::vector<std::vector<Place>> places;  // per node and output
   std::vector<Step> steps;
-  std::vector<FinalCopy> output_copies;
-  std::vector<FinalCopy> state_copies;  // after output_copies: outputs may show old states
+  std::vector<FinalCopy> output_copies;  // and old states that other states become
+  std::vector<FinalCopy> state_copies;   // after output_copies: outputs may show old states
 
   const Place& place(Value value) const {
     return places[static_cast<std::size_t>(value.node)][static_cast<std::size_t>(value.output)];
