@@ -34,20 +34,26 @@ void set(const Flag& flag, const std::string& text) {
   }
 }
 
+// Flags that have a short form too, in every command that has them.
+std::string spelling(const Flag& flag) {
+  if (flag.positional) return flag.name;
+  return flag.name == "output-dir" ? "-o,--output-dir" : "--" + flag.name;
+}
+
 void add_flag(CLI::App& app, const Flag& flag) {
   if (flag.value_name.empty()) {
     app.add_flag_function(
         "--" + flag.name, [&flag](std::int64_t) { set(flag, "true"); }, flag.help);
     return;
   }
-  const std::string name = flag.positional ? flag.name : "--" + flag.name;
   const auto set_all = [&flag](const std::vector<std::string>& texts) {
     for (const std::string& text : texts) set(flag, text);
   };
   const auto set_one = [&flag](const std::string& text) { set(flag, text); };
   CLI::Option* option =
-      flag.repeated ? app.add_option_function<std::vector<std::string>>(name, set_all, flag.help)
-                    : app.add_option_function<std::string>(name, set_one, flag.help);
+      flag.repeated
+          ? app.add_option_function<std::vector<std::string>>(spelling(flag), set_all, flag.help)
+          : app.add_option_function<std::string>(spelling(flag), set_one, flag.help);
   option->type_name(flag.positional ? "" : flag.value_name);
   if (!flag.fallback.empty()) option->default_str(flag.fallback);
   if (flag.positional) option->required();

@@ -3,10 +3,13 @@
 
 namespace lamina::cli {
 
+Command bench_command();
 Command devices_command();
 Command run_command();
 Command show_command();
 
-std::vector<Command> all_commands() { return {show_command(), run_command(), devices_command()}; }
+std::vector<Command> all_commands() {
+  return {show_command(), run_command(), bench_command(), devices_command()};
+}
 
 }  // namespace lamina::cli

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/options.h"
 #include "lamina/io.h"
+#include "lamina/nn.h"
 
 namespace lamina::cli {
 
@@ -20,13 +21,39 @@ Graph load_model(const ModelOptions& options) {
     require(load.fixed_inputs.emplace(name, load_npy(file)).second, "--fix: '{}' is given twice",
             name);
   }
-  for (const std::string& text : options.size) {
+  load.sizes = parse_sizes(options.size);
+  return load_network(options.model, load);
+}
+
+Sizes parse_sizes(const std::vector<std::string>& texts) {
+  Sizes sizes;
+  for (const std::string& text : texts) {
     const auto [name, value] = split_assignment(text, "size");
     std::int64_t number = 0;
     set_field(number, value);
-    require(load.sizes.emplace(name, number).second, "--size: '{}' is given twice", name);
+    require(sizes.emplace(name, number).second, "--size: '{}' is given twice", name);
   }
-  return lamina::load_model(options.model, load);
+  return sizes;
+}
+
+std::string file_name(const std::string& name) {
+  std::string result = name;
+  for (char& c : result) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.';
+    if (!plain) c = '_';
+  }
+  if (result.empty() || result[0] == '.') result.insert(result.begin(), '_');
+  return result;
+}
+
+void describe(const ProgramStats& stats, Json& report) {
+  report["kernels"] = stats.kernels;
+  report["compiles"] = stats.compiles;
+  report["fallbacks"] = stats.fallbacks;
+  report["fallback_ops"] = stats.fallback_ops;
+  report["packed_weight_bytes"] = stats.packed_weight_bytes;
+  report["arena_bytes"] = stats.arena_bytes;
 }
 
 Json describe(const std::string& name, const Type& type) {

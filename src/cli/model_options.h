@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "lamina/device.h"
 #include "lamina/graph.h"
 
 namespace lamina::cli {
@@ -17,18 +18,26 @@ struct ModelOptions {
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
-    visit("MODEL", self.model, "a model: .lam or .onnx");
+    visit("MODEL", self.model, "a model: .lam, .onnx, or a folder with config.json and weights");
     visit("fix", self.fix, "NAME=FILE.npy: elements of an ONNX input that decides shapes");
     visit("size", self.size, "NAME=N: the value of a named size");
   }
 };
 
-// Throws what load_model() throws, and kInvalidArgument for malformed options.
+// Throws what load_network() throws, and kInvalidArgument for malformed options.
 Graph load_model(const ModelOptions& options);
+
+// The values that --size gives, by name.
+Sizes parse_sizes(const std::vector<std::string>& texts);
 
 // "NAME=REST" split at the first '='. Throws kInvalidArgument that names the flag.
 std::pair<std::string, std::string> split_assignment(const std::string& text, const char* flag);
 
+// `name` as the name of a file that stays in its folder whatever the model calls its values.
+std::string file_name(const std::string& name);
+
+// Adds what a program is and has done: kernels, compiles, fallbacks, bytes.
+void describe(const ProgramStats& stats, Json& report);
 // name, dtype, shape of a value.
 Json describe(const std::string& name, const Type& type);
 std::string_view role_name(Role role);

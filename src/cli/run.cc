@@ -97,19 +97,6 @@ class GivenTensors {
   std::size_t next_ = 0;
 };
 
-// A file name that stays in its folder whatever the output is called.
-std::string file_name(const std::string& output, std::set<std::string>& taken) {
-  std::string name = output;
-  for (char& c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '.';
-    if (!plain) c = '_';
-  }
-  if (name.empty() || name[0] == '.') name.insert(0, "_");
-  while (!taken.insert(name).second) name += "_";
-  return name + ".npy";
-}
-
 void save_outputs(const Graph& graph, std::span<const Tensor> tensors, const std::string& folder,
                   Json& report) {
   std::error_code error;
@@ -117,7 +104,9 @@ void save_outputs(const Graph& graph, std::span<const Tensor> tensors, const std
   if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder, error.message());
   std::set<std::string> taken;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const std::string path = (fs::path(folder) / file_name(graph.outputs[i].name, taken)).string();
+    std::string name = file_name(graph.outputs[i].name);
+    while (!taken.insert(name).second) name += "_";
+    const std::string path = (fs::path(folder) / (name + ".npy")).string();
     save_npy(path, tensors[i]);
     fmt::print("{}: {}{} -> {}\n", graph.outputs[i].name, traits(tensors[i].dtype()).name,
                to_string(tensors[i].shape()), path);
@@ -127,15 +116,6 @@ void save_outputs(const Graph& graph, std::span<const Tensor> tensors, const std
     row["file"] = path;
     report["outputs"].push_back(std::move(row));
   }
-}
-
-void describe_stats(const ProgramStats& stats, Json& report) {
-  report["kernels"] = stats.kernels;
-  report["compiles"] = stats.compiles;
-  report["fallbacks"] = stats.fallbacks;
-  report["fallback_ops"] = stats.fallback_ops;
-  report["packed_weight_bytes"] = stats.packed_weight_bytes;
-  report["arena_bytes"] = stats.arena_bytes;
 }
 
 int run_model(const RunCommandOptions& options, Json& report) {
@@ -151,7 +131,7 @@ int run_model(const RunCommandOptions& options, Json& report) {
   const std::chrono::duration<double, std::milli> time = Clock::now() - start;
   report["device"] = device.name();
   report["run_ms"] = time.count();
-  describe_stats(program->stats(), report);
+  describe(program->stats(), report);
   save_outputs(graph, outputs, options.output_dir, report);
   return kYes;
 }

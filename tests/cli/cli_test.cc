@@ -150,6 +150,33 @@ TEST_CASE("a .lam file takes its weights from the file beside it") {
   CHECK(load_npy(box.path("o/y.npy")).to_doubles() == std::vector<double>{6, 15});
 }
 
+TEST_CASE("bench times random inputs and serves given ones") {
+  const Sandbox box;
+  write_all(box.path("m.lam"),
+            "lamina 1\ngraph g[T: 1..9](x: f32[T, 4], weight w: i64[4]) {\n"
+            "  y = x + x\n  z = w + w\n  return y, z\n}\n");
+  box.refuses("bench $/m.lam --device ref", 2, "the size 'T' (1 to 9) has no value");
+  const Outcome timed =
+      box.lamina("bench $/m.lam --device ref --size T=3 --time 1ms --json $/report.json");
+  CHECK_MESSAGE(timed.status == 0, timed.err);
+  const Json report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("median_ms").real() > 0.0);
+  CHECK(report.at("bytes").real() == 2.0 * (3 * 4 * 4 + 4 * 8));
+  CHECK(report.at("share_of_peak").real() > 0.0);
+  fs::create_directory(box.path("data"));
+  fs::create_directory(box.path("o"));
+  save(box.path("data/x.npy"), {2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
+  box.refuses("bench $/m.lam --device ref --data $/data", 2, "no w.npy");
+  save(box.path("data/w.npy"), {4}, {1, 2, 3, 4});
+  write_all(box.path("lines"), "run\nsave " + box.path("o") + "\nquit\nrun\n");
+  const Outcome served = box.lamina("bench $/m.lam --device ref --data $/data --serve <$/lines");
+  CHECK_MESSAGE(served.status == 0, served.err);
+  CHECK(served.out.starts_with("ready\n"));
+  CHECK(served.out.ends_with("\nsaved\n"));
+  CHECK(load_npy(box.path("o/0.npy")).to_doubles()[7] == 16);
+  CHECK(load_npy(box.path("o/1.npy")).to_integers()[3] == 8);
+}
+
 TEST_CASE("bad arguments and input: 2") {
   const Sandbox box;
   write_all(box.path("m.lam"), kModel);
