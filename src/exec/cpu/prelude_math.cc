@@ -237,9 +237,11 @@ LM vl lm_fmod(vl a, vl b) {
 }
 )lm"};
 
-// In double: in float the quotient may round up to the next whole number.
 constexpr PreludePiece kMod = {"lm_mod", R"lm(
-LM double lm_mod(double a, double b) { return a - b * __builtin_floor(a / b); }
+LM double lm_mod(double a, double b) {
+  double r = __builtin_fmod(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
 LM float lm_mod(float a, float b) { return (float)lm_mod((double)a, (double)b); }
 LM long lm_mod(long a, long b) {
   long r = b == 0 || b == -1 ? 0 : a % b;
