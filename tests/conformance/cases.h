@@ -1,11 +1,14 @@
 // The cases of the conformance loop: every operator with every one of its samples.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <random>
 #include <string>
 #include <vector>
 
 #include "graph/op_def.h"
+#include "lamina/error.h"
 
 namespace lamina::conformance {
 
@@ -32,5 +35,16 @@ std::vector<Tensor> random_inputs(const Case& from, std::mt19937_64& random);
 std::vector<Tensor> run_reference(const Graph& graph, std::span<const Tensor> inputs);
 
 bool has_float(std::span<const Type> types);
+
+// Calls check(each); an exception is a failure of this case only.
+template <class Check>
+void try_case(const Case& each, Check check) {
+  CAPTURE(each.name);
+  try {
+    check(each);
+  } catch (const Error& error) {
+    FAIL_CHECK(error.what());
+  }
+}
 
 }  // namespace lamina::conformance

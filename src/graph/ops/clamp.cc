@@ -32,7 +32,8 @@ std::vector<Sample> samples() {
           {.inputs = {f32({37})}, .attrs = {{"high", 0.5}}},
           {.inputs = {{DType::kI32, {37}, {}}},
            .attrs = {{"low", -2.0}, {"high", 3.0}},
-           .differentiable = false}};
+           .differentiable = false},
+          {.inputs = {{DType::kI32, {37}, {}}}, .attrs = {{"low", 1.0}}, .differentiable = false}};
 }
 
 }  // namespace
