@@ -106,6 +106,11 @@ bool close(double got, double want, double allowed) {
   return std::fabs(got - want) <= allowed;
 }
 
+std::size_t row_length(const Shape& shape) {
+  const auto last = std::find_if(shape.rbegin(), shape.rend(), [](auto n) { return n != 1; });
+  return last == shape.rend() ? 1 : static_cast<std::size_t>(*last);
+}
+
 double row_mean(std::span<const double> row) {
   double sum = 0.0;
   for (const double x : row) sum += std::isfinite(x) ? std::fabs(x) : 0.0;
@@ -150,7 +155,7 @@ std::optional<std::string> difference(const Tensor& got, const Tensor& want,
   }
   const std::vector<double> a = got.to_doubles();
   const std::vector<double> b = want.to_doubles();
-  const auto length = static_cast<std::size_t>(want.shape().empty() ? 1 : want.shape().back());
+  const std::size_t length = row_length(want.shape());
   for (std::size_t start = 0; start < b.size(); start += length) {
     const double mean = row_mean(std::span(b).subspan(start, length));
     for (std::size_t i = start; i < start + length; ++i) {

@@ -26,7 +26,7 @@ Tolerance tolerance(const Graph& graph, const Sizes& sizes = {});
 
 // The first element of `got` that is not within tolerance of `want`, in words; nullopt when all
 // are. Integers and bool must be equal, NaN and infinities must be where they are in `want`. A row
-// is a line along the last axis.
+// is a line along the last axis that is longer than 1.
 std::optional<std::string> difference(const Tensor& got, const Tensor& want,
                                       const Tolerance& tolerance);
 

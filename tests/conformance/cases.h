@@ -43,7 +43,7 @@ void try_case(const Case& each, Check check) {
   try {
     check(each);
   } catch (const Error& error) {
-    FAIL_CHECK(error.what());
+    FAIL_CHECK(std::string(error.what()));
   }
 }
 
