@@ -1,8 +1,9 @@
-// Every device against the reference device, on every operator, in f32 and bf16.
+// Every device against the reference device, on every operator.
 #include "lamina/device.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "cases.h"
@@ -37,21 +38,16 @@ void check_together(const Device& device, std::span<const Case> cases, std::mt19
   }
 }
 
-std::vector<Case> cases_of_all_floats() {
-  std::vector<Case> cases = all_cases();
-  const std::size_t count = cases.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    if (has_float(cases[i].sample.inputs)) {
-      cases.push_back(with_floats(cases[i], DType::kBF16));
-    }
+// The cases with floats in `dtype` instead of f32.
+std::vector<Case> cases_in(DType dtype) {
+  std::vector<Case> cases;
+  for (const Case& each : all_cases()) {
+    if (has_float(each.sample.inputs)) cases.push_back(with_floats(each, dtype));
   }
   return cases;
 }
 
-}  // namespace
-
-TEST_CASE("every device agrees with the reference device") {
-  const std::vector<Case> cases = cases_of_all_floats();
+void check_devices(const std::vector<Case>& cases) {
   for (const Device* device : devices()) {
     if (device->name() == "ref") continue;
     std::mt19937_64 random(5);
@@ -61,4 +57,17 @@ TEST_CASE("every device agrees with the reference device") {
     }
     std::cout << device->name() << ": " << cases.size() << " cases\n";
   }
+}
+
+}  // namespace
+
+TEST_CASE("every device agrees with the reference device") {
+  check_devices(all_cases());
+  check_devices(cases_in(DType::kBF16));
+}
+
+TEST_CASE("every device agrees with the reference device in f16 and f64" *
+          doctest::test_suite("slow")) {
+  check_devices(cases_in(DType::kF16));
+  check_devices(cases_in(DType::kF64));
 }
