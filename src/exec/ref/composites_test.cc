@@ -105,14 +105,18 @@ TEST_CASE("if runs one of two graphs") {
   const Value condition = g.add_input("c", {DType::kBool, {}, {}});
   const Value x = g.add_input("x", type);
   g.add_output("y", g.add("if", {condition, x}, {}, "", {branch("add"), branch("mul")}));
-  const auto program = compile(g, ref_device());
+  auto program = compile(g, ref_device());
   const auto run = [&](double c) {
     const std::vector<Tensor> in = {Tensor::from_doubles(DType::kBool, {}, Reals{c}),
                                     Tensor::from_doubles(DType::kF32, {2}, Reals{3, 4})};
-    return program->run(in)[0].to_doubles();
+    return program->run(in).back().to_doubles();
   };
   CHECK(run(1) == Reals{6, 8});
   CHECK(run(0) == Reals{9, 16});
+  const std::vector<Value> wanted = {x};
+  program = compile(gradient(g, wanted), ref_device());
+  CHECK(run(1) == Reals{2, 2});
+  CHECK(run(0) == Reals{6, 8});
 }
 
 TEST_CASE("loop carries, reads and scans values until its condition fails") {

@@ -15,8 +15,12 @@ std::vector<Type> infer(const NodeView& node) {
 }  // namespace
 
 OpDef thread() {
-  return {
-      .name = "thread", .kind = Kind::kRegion, .min_inputs = 0, .max_inputs = -1, .infer = infer};
+  return {.name = "thread",
+          .kind = Kind::kRegion,
+          .min_inputs = 0,
+          .max_inputs = -1,
+          .infer = infer,
+          .expand = [](const NodeView& node) { return node.graphs[0]; }};
 }
 
 }  // namespace lamina::ops
