@@ -24,14 +24,6 @@ Dims reduced_shape(const Dims& shape, const std::vector<int>& axes, bool keep) {
   return out;
 }
 
-std::vector<Type> infer(const NodeView& node) {
-  const Type& x = node.inputs[0];
-  const std::vector<int> axes = resolve_axes(node, "axes", x.shape.size());
-  return {{is_packed(x.dtype) ? DType::kF32 : x.dtype,
-           reduced_shape(x.shape, axes, node.attrs.flag("keepdims")),
-           {}}};
-}
-
 LoopForm loop_form(const NodeView& node) {
   const Dims& shape = node.inputs[0].shape;
   const std::vector<int> axes = resolve_axes(node, "axes", shape.size());
@@ -54,21 +46,34 @@ LoopForm loop_form(const NodeView& node) {
 }
 
 std::vector<Sample> samples() {
-  return {{.inputs = {f32({3, 4, 5})}, .attrs = {{"axes", Dims{-1}}}},
-          {.inputs = {f32({3, 4, 5})}, .attrs = {{"axes", Dims{0, 2}}, {"keepdims", true}}},
-          {.inputs = {f32({3, 4})}},
-          {.inputs = {{DType::kI32, {2, 9}, {}}},
-           .attrs = {{"axes", Dims{1}}},
-           .differentiable = false}};
+  std::vector<Sample> result = float_reduction_samples();
+  result.push_back({.inputs = {{DType::kI32, {2, 9}, {}}},
+                    .attrs = {{"axes", Dims{1}}},
+                    .differentiable = false});
+  return result;
 }
 
 }  // namespace
+
+std::vector<Type> infer_reduction(const NodeView& node) {
+  const Type& x = node.inputs[0];
+  const std::vector<int> axes = resolve_axes(node, "axes", x.shape.size());
+  return {{is_packed(x.dtype) ? DType::kF32 : x.dtype,
+           reduced_shape(x.shape, axes, node.attrs.flag("keepdims")),
+           {}}};
+}
+
+std::vector<Sample> float_reduction_samples() {
+  return {{.inputs = {f32({3, 4, 5})}, .attrs = {{"axes", Dims{-1}}}},
+          {.inputs = {f32({3, 4, 5})}, .attrs = {{"axes", Dims{0, 2}}, {"keepdims", true}}},
+          {.inputs = {f32({3, 4})}}};
+}
 
 OpDef reduction(std::string_view name, Monoid monoid) {
   return {.name = name,
           .kind = Kind::kReduce,
           .attrs = {{"axes", AttrKind::kDims, Dims{}}, {"keepdims", AttrKind::kFlag, false}},
-          .infer = infer,
+          .infer = infer_reduction,
           .loop_form = loop_form,
           .monoid = monoid,
           .samples = samples};

@@ -85,19 +85,25 @@ Windows pooling_windows(const NodeView& node) {
                       node.attrs.flag("ceil_mode"));
 }
 
-LoopForm pooling_form(const NodeView& node) {
-  const Windows w = pooling_windows(node);
-  LoopForm form;
-  form.extents = infer_pooling(node)[0].shape;
-  form.output_rank = static_cast<int>(form.extents.size());
-  form.operands = {whole_access(form.extents)};
-  const std::size_t first = form.extents.size() - w.rank();
-  for (std::size_t i = 0; i < w.rank(); ++i) {
-    const auto k = static_cast<int>(form.extents.size());
-    form.operands[0].axes[first + i] = w.element(i, static_cast<int>(first + i), k);
-    form.extents.push_back(w.size[i]);
+WindowLoops window_loops(const Dims& leading, const Windows& windows) {
+  WindowLoops loops{leading, {}};
+  loops.extents.insert(loops.extents.end(), windows.count.begin(), windows.count.end());
+  loops.elements = whole_access(loops.extents);
+  for (std::size_t i = 0; i < windows.rank(); ++i) {
+    const std::size_t axis = leading.size() + i;
+    const auto k = static_cast<int>(loops.extents.size());
+    loops.elements.axes[axis] = windows.element(i, static_cast<int>(axis), k);
+    loops.extents.push_back(windows.size[i]);
   }
-  return form;
+  return loops;
+}
+
+LoopForm pooling_form(const NodeView& node) {
+  const Dims& shape = node.inputs[0].shape;
+  const Windows windows = pooling_windows(node);
+  const auto first = static_cast<std::ptrdiff_t>(shape.size() - windows.rank());
+  WindowLoops loops = window_loops({shape.begin(), shape.begin() + first}, windows);
+  return {loops.extents, static_cast<int>(shape.size()), {loops.elements}};
 }
 
 OpDef pooling(std::string_view name, Kind kind) {

@@ -31,6 +31,14 @@ std::vector<AttrSpec> window_attrs();
 Windows read_windows(const NodeView& node, const Dims& spatial, const Dims& size,
                      bool ceil_mode = false);
 
+// The copy between the last axes of a tensor (operand or output) and its windows
+// [leading..., windows..., window...]; `leading` are the axes in front.
+struct WindowLoops {
+  Dims extents;
+  Access elements;
+};
+WindowLoops window_loops(const Dims& leading, const Windows& windows);
+
 // Pooling over the last axes, as many as the attribute `window` lists; also: ceil_mode. Positions
 // outside the tensor count as nothing.
 OpDef pooling(std::string_view name, Kind kind);

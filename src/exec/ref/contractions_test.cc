@@ -71,3 +71,12 @@ TEST_CASE("ceil_mode") {
   CHECK(run_op("max_pool", {counted({1, 1, 2, 2}, 1)},
                {{"window", Dims{1, 1}}, {"strides", Dims{2, 2}}, {"ceil_mode", true}}) == Reals{1});
 }
+
+TEST_CASE("fold adds up what unfold laid side by side") {
+  const Attrs windows = {{"window", Dims{2}}, {"pads_low", Dims{1}}};
+  const Reals sides = run_op("unfold", {counted({3}, 1)}, windows);
+  CHECK(sides == Reals{0, 1, 1, 2, 2, 3});
+  Attrs folding = windows;
+  folding.set("extents", Dims{3});
+  CHECK(run_op("fold", {{{3, 2}, sides}}, folding) == Reals{2, 4, 3});
+}

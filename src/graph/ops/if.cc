@@ -21,8 +21,31 @@ std::vector<Type> infer(const NodeView& node) {
   return yes;
 }
 
+// Another "if" on the same condition: each branch computes its own gradients.
+std::vector<Value> gradient(const GradientView& node) {
+  const Node self = node.graph.nodes[static_cast<std::size_t>(node.node)];
+  std::vector<Value> inputs = self.inputs;
+  std::vector<bool> arrived;
+  for (const Value& grad : node.grads) {
+    arrived.push_back(grad.node >= 0);
+    if (arrived.back()) inputs.push_back(grad);
+  }
+  const Value result = node.graph.add(
+      "if", inputs, {}, "",
+      {inner_gradient(self.graphs[0], arrived), inner_gradient(self.graphs[1], arrived)});
+  std::vector<Value> grads(self.inputs.size());
+  std::int32_t next = 0;
+  for (std::size_t i = 1; i < grads.size(); ++i) {
+    if (traits(node.type(self.inputs[i]).dtype).is_float) grads[i] = {result.node, next++};
+  }
+  return grads;
+}
+
 }  // namespace
 
-OpDef if_() { return {.name = "if", .kind = Kind::kRegion, .max_inputs = -1, .infer = infer}; }
+OpDef if_() {
+  return {
+      .name = "if", .kind = Kind::kRegion, .max_inputs = -1, .infer = infer, .gradient = gradient};
+}
 
 }  // namespace lamina::ops

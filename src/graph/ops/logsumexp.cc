@@ -7,6 +7,11 @@
 namespace lamina::ops {
 namespace {
 
+std::vector<Type> infer(const NodeView& node) {
+  infer_same_float(node);
+  return infer_reduction(node);
+}
+
 Graph expand(const NodeView& node) {
   return expand_with(node, [&](Graph& g, std::span<const Value> inputs) -> Value {
     const Dims& axes = node.attrs.dims("axes");
@@ -15,7 +20,7 @@ Graph expand(const NodeView& node) {
     const Expr shift = select(call("is_inf", {largest}), number(x, 0.0), largest);
     const Expr total = fold("sum", call("exp", {x - shift}), axes);
     const Expr y = call("log", {total}) + shift;
-    return call("reshape", {y}, {{"shape", node.op.infer(node)[0].shape}});
+    return call("reshape", {y}, {{"shape", infer(node)[0].shape}});
   });
 }
 
@@ -31,7 +36,9 @@ std::vector<Value> gradient(const GradientView& node) {
 OpDef logsumexp() {
   OpDef op = reduction("logsumexp", Monoid::kSum);
   op.loop_form = nullptr;
+  op.infer = infer;
   op.expand = expand;
+  op.samples = float_reduction_samples;
   op.gradient = gradient;
   return op;
 }

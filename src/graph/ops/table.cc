@@ -115,6 +115,8 @@
   X(grouped_conv)     \
   X(conv)             \
   X(conv_transpose)   \
+  X(unfold)           \
+  X(fold)             \
   X(max_pool)         \
   X(sum_pool)         \
   X(avg_pool)         \
