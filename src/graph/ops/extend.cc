@@ -32,42 +32,40 @@ std::vector<Type> infer(const NodeView& node) {
 }
 
 // `size` elements of x along `axis`.
-Value part(Graph& g, Value x, std::size_t axis, const Dim& start, std::int64_t size,
-           std::int64_t step) {
-  Dims sizes = g.type(x).shape;
+Expr part(const Expr& x, std::size_t axis, const Dim& start, std::int64_t size, std::int64_t step) {
+  Dims sizes = x.graph->type(x).shape;
   Dims starts(sizes.size()), steps(sizes.size(), 1);
   sizes[axis] = size;
   starts[axis] = start;
   steps[axis] = step;
-  return g.add("slice", {x}, {{"start", starts}, {"size", sizes}, {"step", steps}});
+  return call("slice", {x}, {{"start", starts}, {"size", sizes}, {"step", steps}});
 }
 
 // What stands before (or after) the elements of x along `axis`.
-Value border(Graph& g, Value x, std::size_t axis, std::int64_t size, bool before,
-             const std::string& mode) {
-  const Dim n = g.type(x).shape[axis];
-  if (mode == "wrap") return part(g, x, axis, before ? n - Dim(size) : Dim(0), size, 1);
-  if (mode == "reflect") return part(g, x, axis, before ? Dim(size) : n - Dim(2), size, -1);
-  const Value edge = part(g, x, axis, before ? Dim(0) : n - Dim(1), 1, 1);
-  Dims shape = g.type(x).shape;
+Expr border(const Expr& x, std::size_t axis, std::int64_t size, bool before,
+            const std::string& mode) {
+  Dims shape = x.graph->type(x).shape;
+  const Dim n = shape[axis];
+  if (mode == "wrap") return part(x, axis, before ? n - Dim(size) : Dim(0), size, 1);
+  if (mode == "reflect") return part(x, axis, before ? Dim(size) : n - Dim(2), size, -1);
   shape[axis] = size;
-  return g.add("broadcast", {edge}, {{"shape", shape}});
+  return call("broadcast", {part(x, axis, before ? Dim(0) : n - Dim(1), 1, 1)}, {{"shape", shape}});
 }
 
 Graph expand(const NodeView& node) {
-  return expand_with(node, [&](Graph& g, std::span<const Value> x) {
-    Value y = x[0];
+  return expand_with(node, [&](Graph& g, std::span<const Value> inputs) -> Value {
+    Expr y{&g, inputs[0]};
     const std::string& mode = node.attrs.text("mode");
     const std::size_t rank = node.inputs[0].shape.size();
     const std::vector<std::int64_t> low = numbers_per_axis(node, "low", rank, 0);
     const std::vector<std::int64_t> high = numbers_per_axis(node, "high", rank, 0);
     for (std::size_t axis = 0; axis < rank; ++axis) {
       std::vector<Value> parts;
-      if (low[axis] > 0) parts.push_back(border(g, y, axis, low[axis], true, mode));
+      if (low[axis] > 0) parts.push_back(border(y, axis, low[axis], true, mode));
       parts.push_back(y);
-      if (high[axis] > 0) parts.push_back(border(g, y, axis, high[axis], false, mode));
+      if (high[axis] > 0) parts.push_back(border(y, axis, high[axis], false, mode));
       if (parts.size() == 1) continue;
-      y = g.add("concat", parts, {{"axis", static_cast<std::int64_t>(axis)}});
+      y.value = g.add("concat", parts, {{"axis", static_cast<std::int64_t>(axis)}});
     }
     return y;
   });
