@@ -42,6 +42,11 @@ std::vector<double> OnnxCall::reals(std::string_view name) const {
   return found == nullptr ? std::vector<double>{} : found->floats;
 }
 
+std::vector<std::string> OnnxCall::texts(std::string_view name) const {
+  const OnnxAttr* found = attr(name, OnnxAttr::Kind::kTexts);
+  return found == nullptr ? std::vector<std::string>{} : found->texts;
+}
+
 Tensor OnnxCall::tensor(std::string_view name) const {
   const OnnxAttr* found = attr(name, OnnxAttr::Kind::kTensor);
   require(found != nullptr, "the attribute '{}' is missing", name);

@@ -231,8 +231,10 @@ std::vector<Item> convert_graph(const OnnxGraph& graph, OnnxScope& scope) {
 const std::map<std::string_view, OnnxRule>& onnx_rules() {
   static const std::map<std::string_view, OnnxRule> rules = [] {
     std::map<std::string_view, OnnxRule> map;
-    for (const auto& family : {onnx_elementwise_rules(), onnx_shape_rules(), onnx_move_rules(),
-                               onnx_make_rules(), onnx_reduce_rules(), onnx_gather_rules()}) {
+    for (const auto& family :
+         {onnx_elementwise_rules(), onnx_shape_rules(), onnx_move_rules(), onnx_make_rules(),
+          onnx_reduce_rules(), onnx_gather_rules(), onnx_conv_rules(), onnx_nn_rules(),
+          onnx_loss_rules(), onnx_rnn_rules(), onnx_resize_rules(), onnx_quant_rules()}) {
       for (const OnnxRule& rule : family) map.emplace(rule.op, rule);
     }
     return map;

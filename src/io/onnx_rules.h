@@ -54,6 +54,7 @@ class OnnxCall {
   std::string text(std::string_view name, std::string_view fallback) const;
   std::vector<std::int64_t> integers(std::string_view name) const;  // absent: empty
   std::vector<double> reals(std::string_view name) const;
+  std::vector<std::string> texts(std::string_view name) const;
   Tensor tensor(std::string_view name) const;
   const OnnxGraph& graph(std::string_view name) const;
 
@@ -88,6 +89,7 @@ std::span<const OnnxRule> onnx_move_rules();
 std::span<const OnnxRule> onnx_make_rules();
 std::span<const OnnxRule> onnx_reduce_rules();
 std::span<const OnnxRule> onnx_gather_rules();
+std::span<const OnnxRule> onnx_conv_rules();
 std::span<const OnnxRule> onnx_nn_rules();
 std::span<const OnnxRule> onnx_loss_rules();
 std::span<const OnnxRule> onnx_control_rules();
