@@ -235,6 +235,12 @@ Item OnnxBuilder::cast(const Item& x, DType dtype) {
   return add("cast", {x}, {{"dtype", dtype}});
 }
 
+Item OnnxBuilder::rounded(const Item& x) {
+  const bool stored = x.value.node < 0 || graph_.input(x.value.node) != nullptr;
+  if (stored || !traits(x.dtype).is_float) return x;
+  return add("cast", {x}, {{"dtype", x.dtype}});
+}
+
 Item OnnxBuilder::concat(const std::vector<Item>& items, int axis) {
   if (items.size() == 1) return items[0];
   return add("concat", items, {{"axis", static_cast<std::int64_t>(axis)}});

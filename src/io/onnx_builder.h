@@ -68,6 +68,9 @@ class OnnxBuilder {
   Item broadcast(const Item& x, const Dims& shape);
   Item transpose(const Item& x, const std::vector<int>& axes);
   Item cast(const Item& x, DType dtype);
+  // Rounded to its own dtype, for what jumps (round, a cast to integers): devices may compute with
+  // more precision until a value is stored. Inputs and known items are stored already.
+  Item rounded(const Item& x);
   Item concat(const std::vector<Item>& items, int axis);
   // size elements from `start` in steps of `step` along one axis.
   Item slice(const Item& x, int axis, const Dim& start, const Dim& size, std::int64_t step = 1);

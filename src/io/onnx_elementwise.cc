@@ -84,6 +84,10 @@ Items direct(const OnnxCall& call) {
   return {call.b.add(lamina_name(kDirect, call.node.op), {call.in(0)})};
 }
 
+Items jump(const OnnxCall& call) {
+  return {call.b.add(lamina_name(kDirect, call.node.op), {call.b.rounded(call.in(0))})};
+}
+
 Items binary(const OnnxCall& call) {
   require_same_dtype(call);
   return {call.b.add(lamina_name(kBinary, call.node.op), {call.in(0), second_operand(call)})};
@@ -220,13 +224,18 @@ Items prelu(const OnnxCall& call) {
   return {call.b.select(negative, call.b.add("mul", {x, slope}), x)};
 }
 
+Item convert(const OnnxCall& call, DType dtype) {
+  const Item& x = call.in(0);
+  return call.b.cast(traits(dtype).is_float ? x : call.b.rounded(x), dtype);
+}
+
 Items cast(const OnnxCall& call) {
   const OnnxElement& element = onnx_element(call.integer("to", 0));
   if (!element.dtype) call.refuse("a cast to {}", element.name);
-  return {call.b.cast(call.in(0), *element.dtype)};
+  return {convert(call, *element.dtype)};
 }
 
-Items cast_like(const OnnxCall& call) { return {call.b.cast(call.in(0), call.in(1).dtype)}; }
+Items cast_like(const OnnxCall& call) { return {convert(call, call.in(1).dtype)}; }
 
 std::vector<OnnxRule> make_rules() {
   std::vector<OnnxRule> rules = {
@@ -242,7 +251,10 @@ std::vector<OnnxRule> make_rules() {
       {"Where", where},        {"PRelu", prelu, 6},
       {"Cast", cast, 6},       {"CastLike", cast_like},
   };
-  for (const Direct& row : kDirect) rules.push_back({row.onnx, direct});
+  for (const Direct& row : kDirect) {
+    const bool jumps = row.op == "round" || row.op == "floor" || row.op == "ceil";
+    rules.push_back({row.onnx, jumps ? jump : direct});
+  }
   for (const Direct& row : kBinary) rules.push_back({row.onnx, binary});
   return rules;
 }

@@ -200,6 +200,26 @@ void bind_initializers(const OnnxGraph& graph, OnnxScope& scope) {
   }
 }
 
+namespace {
+
+// Whoever reads an output of the graph sees it as stored; so do the nodes that read it.
+void round_read_outputs(const OnnxGraph& graph, std::size_t at, OnnxScope& scope) {
+  for (const std::string& name : graph.nodes[at].outputs) {
+    const auto called = [&](const auto& value) { return value.name == name; };
+    const auto reads = [&](const OnnxNode& node) {
+      return std::find(node.inputs.begin(), node.inputs.end(), name) != node.inputs.end();
+    };
+    const auto found = scope.items.find(name);
+    if (found == scope.items.end() || found->second.value.node < 0) continue;
+    if (!traits(found->second.dtype).is_float) continue;
+    if (std::none_of(graph.outputs.begin(), graph.outputs.end(), called)) continue;
+    if (std::none_of(graph.nodes.begin(), graph.nodes.end(), reads)) continue;
+    found->second = scope.builder.rounded(found->second);
+  }
+}
+
+}  // namespace
+
 std::vector<Item> convert_graph(const OnnxGraph& graph, OnnxScope& scope) {
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     const OnnxNode& node = graph.nodes[i];
@@ -219,6 +239,7 @@ std::vector<Item> convert_graph(const OnnxGraph& graph, OnnxScope& scope) {
       require(scope.items.emplace(name, outputs[k]).second, "{}: the name '{}' is defined twice",
               describe(node), name);
     }
+    if (scope.outer == nullptr) round_read_outputs(graph, i, scope);
   }
   std::vector<Item> outputs;
   for (const OnnxValueInfo& output : graph.outputs) {

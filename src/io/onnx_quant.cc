@@ -23,14 +23,15 @@ int quantised_axis(const OnnxCall& call, const Item& scale) {
   return call.axis(call.integer("axis", 1), call.in(0).rank());
 }
 
-// round(x / scale) + zero, kept within the range of `dtype`. Rounding is to even.
+// round(x / scale) + zero, kept within the range of the dtype of `zero`. Rounding is to even. It
+// jumps, so that its operands are first rounded to their dtypes, as when they are stored.
 Item quantise(const OnnxCall& call, const Item& x, const Item& scale, const Item& zero) {
   OnnxBuilder& b = call.b;
   if (zero.dtype != DType::kU8 && zero.dtype != DType::kI8) {
     call.refuse("quantising to {}", traits(zero.dtype).name);
   }
   const bool is_signed = zero.dtype == DType::kI8;
-  const Item steps = b.add("round", {b.add("div", {x, scale})});
+  const Item steps = b.add("round", {b.rounded(b.add("div", {x, b.rounded(scale)}))});
   const Item shifted = b.add("add", {steps, b.cast(zero, x.dtype)});
   const Item kept = b.add("clamp", {shifted},
                           {{"low", is_signed ? -128.0 : 0.0}, {"high", is_signed ? 127.0 : 255.0}});
@@ -75,9 +76,10 @@ Items dynamic_quantize_linear(const OnnxCall& call) {
   const Item most = OnnxBuilder::scalar(255.0, x.dtype);
   const Item high = b.add("max", {b.add("reduce_max", {x}), zero});
   const Item low = b.add("min", {b.add("reduce_min", {x}), zero});
-  const Item scale = b.add("div", {b.add("sub", {high, low}), most});
+  const Item scale = b.rounded(b.add("div", {b.add("sub", {high, low}), most}));
   const Item from = b.add("neg", {b.add("div", {low, scale})});
-  const Item kept = b.add("clamp", {b.add("round", {from})}, {{"low", 0.0}, {"high", 255.0}});
+  const Item kept =
+      b.add("clamp", {b.add("round", {b.rounded(from)})}, {{"low", 0.0}, {"high", 255.0}});
   const Item point = b.cast(kept, DType::kU8);
   return {quantise(call, x, scale, point), scale, point};
 }

@@ -18,7 +18,7 @@ struct Bar {
 };
 
 constexpr Bar kBars[] = {
-    {"node", 530}, {"pytorch-converted", 25}, {"pytorch-operator", 29}, {"simple", 7}};
+    {"node", 790}, {"pytorch-converted", 82}, {"pytorch-operator", 35}, {"simple", 7}};
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
