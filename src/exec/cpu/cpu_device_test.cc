@@ -309,3 +309,43 @@ TEST_CASE("what cannot run is refused by name") {
   CHECK_THROWS_WITH_AS(compile(graph, cpu_device(), options()),
                        "device cpu: input 'x' of type q8_0", Error);
 }
+
+TEST_CASE("control flow runs compiled bodies with the sizes around it") {
+  const Dim t = Dim::size("T");
+  const Type scalar{DType::kI64, {}, {}};
+  const Type row{DType::kF32, {t}, {}};
+  const auto branch = [&](const char* op) {
+    Graph body;
+    body.sizes = {{"T", 1, 64}};
+    const Value x = body.add_input("x", row);
+    body.add_output("y", body.add(op, {x}));
+    return body;
+  };
+  Graph step;
+  step.sizes = {{"T", 1, 64}};
+  const Value i = step.add_input("i", scalar);
+  const Value carried = step.add_input("carried", row);
+  const Value read = step.add_input("read", row);
+  const Value next = step.add("add", {carried, read});
+  step.add_output("go_on", step.add("less", {i, step.constant(2, DType::kI64)}));
+  step.add_output("next", next);
+  step.add_output("scanned", step.add("neg", {next}));
+
+  Graph graph;
+  graph.sizes = {{"T", 1, 64}};
+  const Value x = graph.add_input("x", row);
+  const Value condition = graph.add_input("condition", {DType::kBool, {}, {}});
+  const Value y = graph.add("if", {condition, x}, {}, "y", {branch("exp"), branch("neg")});
+  const Value trips = graph.constant(3, DType::kI64);
+  const Value loop = graph.add("loop", {trips, graph.constant(1, DType::kBool), y, x},
+                               {{"carried", 1}, {"trips", Dims{3}}}, "loop", {step});
+  graph.add_output("y", y);
+  graph.add_output("last", loop);
+  graph.add_output("all", {loop.node, 1});
+  for (const std::int64_t size : {5, 40}) {
+    for (const double yes : {0.0, 1.0}) {
+      check_against_reference(graph, {filled(DType::kF32, {size}, 1),
+                                      Tensor::from_doubles(DType::kBool, {}, {&yes, 1})});
+    }
+  }
+}

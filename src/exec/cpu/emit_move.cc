@@ -14,7 +14,6 @@ namespace lamina::cpu {
 namespace {
 
 constexpr int kGrain = 16384;  // elements per task: a few microseconds
-constexpr int kTile = 32;      // rows and columns of a transposed tile
 
 bool uses_loop(const AxisIndex& axis, int loop) {
   for (const auto& term : axis.loops) {
@@ -192,6 +191,10 @@ class CopyEmitter {
     return text + put_run("count", to.strides[last], from.strides[last]) + close_braces(3);
   }
 
+  // Rows and columns of a transposed tile: one cache line of elements, so that a tile needs few
+  // lines even when a power of two between rows maps them all to the same cache sets.
+  int tile_size() const { return std::clamp(64 / traits(output_.dtype).block_bytes, 8, 32); }
+
   // The last loop is contiguous in the output, loop `across` in the operand.
   std::string transpose_text(const LinearAccess& from, const LinearAccess& to, int across) {
     const auto last = static_cast<int>(extents_.size()) - 1;
@@ -202,13 +205,14 @@ class CopyEmitter {
       outer.push_back(l);
       outer_extents.push_back(extents_[static_cast<std::size_t>(l)]);
     }
-    const Dim blocks = ceil_div(extents_[static_cast<std::size_t>(across)], kTile);
+    const int tile = tile_size();
+    const Dim blocks = ceil_div(extents_[static_cast<std::size_t>(across)], tile);
     kernel_.tasks = product(outer_extents) * blocks;
     std::string text = fmt::format(
         "for (long task = begin; task < end; ++task) {{\n"
         "const long block = task % {0} * {1};\nconst long high = {2};\nconst long wide = {3};\n"
         "const long block_end = block + {1} < high ? block + {1} : high;\n",
-        dim_text(blocks, kernel_.sizes), kTile,
+        dim_text(blocks, kernel_.sizes), tile,
         dim_text(extents_[static_cast<std::size_t>(across)], kernel_.sizes),
         dim_text(extents_.back(), kernel_.sizes));
     text += split_index(outer, extents_, fmt::format("task / {}", dim_text(blocks, kernel_.sizes)),
@@ -218,7 +222,7 @@ class CopyEmitter {
         "const long right = left + {0} < wide ? left + {0} : wide;\n"
         "for (long i{1} = block; i{1} < block_end; ++i{1}) {{\n"
         "for (long i{2} = left; i{2} < right; ++i{2}) {{\n{3}",
-        kTile, across, last,
+        tile, across, last,
         put(linear_text(to, -1, kernel_.sizes), linear_text(from, -1, kernel_.sizes)));
     return text + close_braces(4);
   }

@@ -217,13 +217,13 @@ class ReduceEmitter {
     return fmt::format("lm_load<{}>({})", x.vector, from);
   }
 
-  // A task folds kColumnVectors vectors of neighbouring outputs.
+  // A task folds kColumnVectors vectors of neighbouring outputs: all at once where they are whole,
+  // else one by one.
   std::string columns() {
     const Lanes x = lanes(arithmetic_);
-    const std::string step = fmt::format("({} * {})", kColumnVectors, x.count);
-    const std::int64_t lanes_count =
-        context_.target.lanes(arithmetic_ == Arithmetic::kSingle ? 4 : 8);
-    const Dim blocks = ceil_div(kept_.back().extent, kColumnVectors * lanes_count);
+    const std::int64_t count = context_.target.lanes(arithmetic_ == Arithmetic::kSingle ? 4 : 8);
+    const std::int64_t step = kColumnVectors * count;
+    const Dim blocks = ceil_div(kept_.back().extent, step);
     Dim rows = 1;
     for (std::size_t l = 0; l + 1 < kept_.size(); ++l) rows = rows * kept_[l].extent;
     kernel_.tasks = rows * blocks;
@@ -234,30 +234,37 @@ class ReduceEmitter {
         "const long row = task / {1};\n",
         text_of(kept_.back().extent), text_of(blocks), step);
     text += kept_offset("row", kept_.size() - 1);
-    text += fmt::format(
-        "for (long c = column; c < column + {0} && c < width; c += {1}) {{\n"
-        "const long n = width - c;\n"
-        "{2} total = {3};\n",
-        step, x.count, x.vector, identity(x.vector));
-    text += open_folded(1);
-    text += fmt::format(
-        "for (long f = 0; f < {0}; f += {1}) {{\n"
-        "const long last = f + {1} < {0} ? f + {1} : {0};\n"
-        "{2} a = {3};\n"
-        "if (n >= {4}) {{\n"
-        "for (long g = f; g < last; ++g) a = {5};\n"
-        "}} else {{\n"
-        "for (long g = f; g < last; ++g) a = {6};\n"
-        "}}\n"
-        "total = {7};\n}}\n",
-        text_of(folded_.back().extent), kBlock, x.vector, identity(x.vector), x.count,
-        combined("a", fmt::format("lm_load<{}>(p + g * {} + c)", x.vector,
-                                  text_of(folded_.back().stride))),
-        combined("a", fmt::format("lm_load<{}>(p + g * {} + c, n)", x.vector,
-                                  text_of(folded_.back().stride))),
-        combined("total", "a"));
-    text += close_braces(folded_.size() - 1);
-    return text + "lm_store(out0 + row * width + c, total, n);\n}\n}\n";
+    text += fmt::format("if (column + {} <= width) {{\n{}}} else {{\n", step,
+                        column_block(kColumnVectors, "column", ""));
+    text += fmt::format("for (long c = column; c < width; c += {}) {{\n{}}}\n", x.count,
+                        column_block(1, "c", ", width - c"));
+    return text + "}\n}\n";
+  }
+
+  // Folds `vectors` vectors from column `c` on; `rest` is the argument that limits the lanes.
+  std::string column_block(int vectors, const std::string& c, const std::string& rest) {
+    const Lanes x = lanes(arithmetic_);
+    const std::string extent = text_of(folded_.back().extent);
+    const std::string stride = text_of(folded_.back().stride);
+    std::string totals, starts, turn, ends, stores;
+    for (int v = 0; v < vectors; ++v) {
+      const std::string at = fmt::format("{} + {} * {}", c, v, x.count);
+      const std::string a = fmt::format("a{}", v), total = fmt::format("total{}", v);
+      totals += fmt::format("{} {} = {};\n", x.vector, total, identity(x.vector));
+      starts += fmt::format("{} {} = {};\n", x.vector, a, identity(x.vector));
+      turn += fmt::format(
+          "{} = {};\n", a,
+          combined(a, fmt::format("lm_load<{}>(p + g * {} + {}{})", x.vector, stride, at, rest)));
+      ends += fmt::format("{} = {};\n", total, combined(total, a));
+      stores += fmt::format("lm_store(out0 + row * width + {}, {}{});\n", at, total, rest);
+    }
+    return totals + open_folded(1) +
+           fmt::format(
+               "for (long f = 0; f < {0}; f += {1}) {{\n"
+               "const long last = f + {1} < {0} ? f + {1} : {0};\n"
+               "{2}for (long g = f; g < last; ++g) {{\n{3}}}\n{4}}}\n",
+               extent, kBlock, starts, turn, ends) +
+           close_braces(folded_.size() - 1) + stores;
   }
 
   // One output at a time; floats are folded in double.
