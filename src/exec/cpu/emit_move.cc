@@ -173,15 +173,22 @@ class CopyEmitter {
   }
 
   std::string straight_text(LinearAccess from, LinearAccess to) {
+    std::string text;
+    if (raw_ && from.base == to.base && from.strides == to.strides) {
+      // Nothing to do where the output lies over the operand (exec/lower/in_place.h).
+      text = fmt::format("if ((const void*)out{} == (const void*){}) return;\n", copy_.output,
+                         source());
+    }
     merge_loops(from, to);
     const std::size_t last = extents_.size() - 1;
     if (raw_ && to.strides[last] == Dim(1) && from.strides[last] != Dim(1)) {
       for (std::size_t l = 0; l < last; ++l) {
-        if (from.strides[l] == Dim(1)) return transpose_text(from, to, static_cast<int>(l));
+        if (from.strides[l] != Dim(1)) continue;
+        return text + transpose_text(from, to, static_cast<int>(l));
       }
     }
     const auto skip = static_cast<int>(last);
-    std::string text = open_ranges(kernel_, extents_, kGrain);
+    text += open_ranges(kernel_, extents_, kGrain);
     text +=
         fmt::format("const long target = {} + column * {};\n", linear_text(to, skip, kernel_.sizes),
                     dim_text(to.strides[last], kernel_.sizes));

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "graph/op_def.h"
+#include "exec/lower/in_place.h"
 
 namespace lamina::lower {
 namespace {
@@ -41,9 +41,9 @@ std::optional<Linear> linear(const Access& access, const Dims& shape, std::size_
   return result;
 }
 
-// A copy of operand 0 that keeps its order: the offset into it.
-std::optional<Dim> view_offset(const Copy& copy, const Type& from, const Type& to) {
-  if (copy.operand != 0 || copy.combine != Combine::kSet || from.dtype != to.dtype) {
+// A copy of an operand that keeps its order: the offset into it.
+std::optional<Dim> view_offset(const Copy& copy, int operand, const Type& from, const Type& to) {
+  if (copy.operand != operand || copy.combine != Combine::kSet || from.dtype != to.dtype) {
     return std::nullopt;
   }
   const auto source = linear(copy.from, from.shape, copy.extents.size());
@@ -72,6 +72,7 @@ class Lowering {
                           [](const Step& step) { return step.at_load; });
     place_outputs();
     find_lifetimes();
+    share_in_place(out_);
     return std::move(out_);
   }
 
@@ -96,6 +97,7 @@ class Lowering {
         index = given++;
       }
       out_.places[n] = {{add_storage(kind, index, out_.graph.nodes[n].types[0]), 0}};
+      out_.storages.back().is_donated = input.role == Role::kDonated;
     }
   }
 
@@ -220,12 +222,17 @@ std::optional<Dims> view_offsets(const Graph& graph, const Node& node) {
   std::vector<bool> seen(node.types.size(), false);
   for (const Copy& copy : form.copies) {
     const auto output = static_cast<std::size_t>(copy.output);
-    const auto offset = view_offset(copy, types[0], node.types[output]);
+    const auto offset = view_offset(copy, 0, types[0], node.types[output]);
     if (!offset || seen[output]) return std::nullopt;
     offsets[output] = *offset;
     seen[output] = true;
   }
   return offsets;
+}
+
+bool is_whole_copy(const Copy& copy, int operand, const Type& from, const Type& to) {
+  const auto offset = view_offset(copy, operand, from, to);
+  return offset && *offset == Dim(0);
 }
 
 Lowered lower(Graph graph) { return Lowering(std::move(graph)).run(); }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "exec/lower/arena.h"
-#include "lamina/graph.h"
+#include "graph/op_def.h"
 
 namespace lamina::lower {
 
@@ -27,7 +27,8 @@ struct Storage {
   DType dtype = DType::kF32;
   Dim elements;
   int first = 0;
-  int last = 0;
+  int last = 0;  // of the steps that read it (for all kinds)
+  bool is_donated = false;
 };
 
 // A value: dense, row-major, `offset` elements into a storage.
@@ -71,5 +72,8 @@ ArenaPlan plan_storages(const Lowered& lowered, const Sizes& sizes);
 // Per output of the node, the offset (in elements) at which it lies in operand 0; nullopt when one
 // of them must be copied.
 std::optional<Dims> view_offsets(const Graph& graph, const Node& node);
+
+// True if `copy` copies all of operand `operand` to the same places of the output.
+bool is_whole_copy(const Copy& copy, int operand, const Type& from, const Type& to);
 
 }  // namespace lamina::lower
