@@ -11,7 +11,8 @@ namespace lamina::cpu {
 
 const std::string_view kNestFunctions = R"(
 template <class X> LM X NAME_keep(X x, long n, double other) {
-  for (long i = 0; i < LmLanes<X>::count; ++i) x[i] = i < n ? x[i] : (typename LmLanes<X>::element)other;
+  typedef typename LmLanes<X>::element E;
+  for (long i = 0; i < LmLanes<X>::count; ++i) x[i] = i < n ? x[i] : (E)other;
   return x;
 }
 template <class X, class T> LM X NAME_gather(const T* p, long step, long n) {

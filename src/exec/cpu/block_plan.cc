@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "exec/cpu/block_views.h"
 #include "exec/cpu/emit_common.h"
 #include "exec/cpu/gemm_text.h"
 #include "graph/interpret.h"
@@ -222,55 +223,10 @@ class Planner {
     if (node.inputs.empty()) return cuts;
     const NodeId from = node.inputs[0].node;
     for (std::size_t axis = 0; axis < cuts.size(); ++axis) {
-      const int source = source_axis(node, static_cast<int>(axis));
+      const int source = source_axis(plan_.graph, node, static_cast<int>(axis));
       if (source >= 0) cuts[axis] = plan_.value(from).cuts[static_cast<std::size_t>(source)];
     }
     return cuts;
-  }
-
-  // --- moves -----------------------------------------------------------------------------------
-
-  Copy only_copy(const Node& node) const {
-    std::vector<Type> types;
-    const MoveForm form = node.op->move_form(view(plan_.graph, node, types));
-    if (form.copies.size() != 1 || node.types.size() != 1) {
-      fail(ErrorCode::kUnsupported, "{} inside a block on the CPU", node.op->name);
-    }
-    return form.copies[0];
-  }
-
-  // The operand's axis that output axis `axis` walks whole, or -1.
-  int source_axis(const Node& node, int axis) const {
-    if (node.op->name == "reshape") return reshape_source(node, axis);
-    const Copy copy = only_copy(node);
-    const int loop = loop_of(copy, axis);
-    for (std::size_t a = 0; a < copy.from.axes.size(); ++a) {
-      const auto& terms = copy.from.axes[a].loops;
-      if (terms.size() == 1 && terms[0].loop == loop) return static_cast<int>(a);
-    }
-    return -1;
-  }
-
-  static int loop_of(const Copy& copy, int axis) {
-    const AxisIndex& to = copy.to.axes[static_cast<std::size_t>(axis)];
-    const bool plain = to.loops.size() == 1 && to.loops[0].coefficient == Dim(1) &&
-                       to.offset == Dim(0) && to.indirect.empty();
-    return plain ? to.loops[0].loop : -1;
-  }
-
-  // Axes that a reshape leaves alone: the same size, with the same product of sizes before.
-  int reshape_source(const Node& node, int axis) const {
-    const Dims& to = node.types[0].shape;
-    const Dims& from = plan_.shape(node.inputs[0].node);
-    const Dim before = product(Dims(to.begin(), to.begin() + axis));
-    Dim seen = 1;
-    for (std::size_t a = 0; a < from.size(); ++a) {
-      if (seen == before && from[a] == to[static_cast<std::size_t>(axis)] && from[a] != Dim(1)) {
-        return static_cast<int>(a);
-      }
-      seen = seen * from[a];
-    }
-    return -1;
   }
 
   // --- forms -----------------------------------------------------------------------------------
@@ -426,8 +382,18 @@ class Planner {
       value.size = from.size;
       return;
     }
-    if (node.op->name == "reshape") return set_reshape(id);
-    const Copy copy = only_copy(node);
+    const Copy copy = only_copy(plan_.graph, node);
+    if (copy.operand >= 0) {
+      const BlockValue& from = plan_.value(node.inputs[0].node);
+      if (from.form != Form::kMemory) {
+        fail(ErrorCode::kUnsupported, "block: {} of '{}'", node.op->name,
+             plan_.node(node.inputs[0].node).name);
+      }
+      value.form = Form::kMemory;
+      value.place = view_place(plan_.graph, node, from);
+      copy_if_factor(id);
+      return;
+    }
     value.start = copy.fill;
     value.size = copy.fill_size;
     if (copy.operand == Copy::kFill) {
@@ -438,91 +404,7 @@ class Planner {
       for (std::size_t a = 0; a < copy.to.axes.size(); ++a) {
         if (loop_of(copy, static_cast<int>(a)) == 0) value.counter_axis = static_cast<int>(a);
       }
-    } else {
-      set_view(id, copy);
     }
-  }
-
-  void set_view(NodeId id, const Copy& copy) {
-    const Node& node = plan_.node(id);
-    const BlockValue& from = plan_.value(node.inputs[0].node);
-    check(from.form == Form::kMemory, "block: a view of a value without memory");
-    const auto linear = linear_access(copy.from, plan_.shape(node.inputs[0].node), copy.extents);
-    if (!linear || copy.from.flat || !linear->within || copy.combine != Combine::kSet) {
-      fail(ErrorCode::kUnsupported, "{} inside a block on the CPU", node.op->name);
-    }
-    Place place = from.place;
-    place.strides.assign(node.types[0].shape.size(), Dim(0));
-    place.input_axis.assign(node.types[0].shape.size(), -1);
-    for (std::size_t a = 0; a < copy.from.axes.size(); ++a) {
-      const AxisIndex& axis = copy.from.axes[a];
-      if (axis.offset != Dim(0)) {
-        place.offsets.push_back({-1, axis.offset * from.place.strides[a], -1});
-        place.input = -1;
-      }
-      for (const auto& term : axis.loops) add_view_axis(place, from.place, copy, a, term);
-    }
-    set_place(id, std::move(place));
-  }
-
-  static void add_view_axis(Place& place, const Place& from, const Copy& copy, std::size_t axis,
-                            const AxisIndex::LoopTerm& term) {
-    for (std::size_t o = 0; o < place.strides.size(); ++o) {
-      if (loop_of(copy, static_cast<int>(o)) != term.loop) continue;
-      place.strides[o] = place.strides[o] + term.coefficient * from.strides[axis];
-      if (term.coefficient != Dim(1)) place.input = -1;
-      if (place.input >= 0) place.input_axis[o] = from.input_axis[axis];
-    }
-  }
-
-  void set_place(NodeId id, Place place) {
-    plan_.value(id).form = Form::kMemory;
-    plan_.value(id).place = std::move(place);
-    copy_if_factor(id);
-  }
-
-  // Only sizes of 1 come or go, or axes that lie together in memory are split or joined.
-  void set_reshape(NodeId id) {
-    const Node& node = plan_.node(id);
-    const BlockValue& from = plan_.value(node.inputs[0].node);
-    const Dims& to = node.types[0].shape;
-    const Dims& old = plan_.shape(node.inputs[0].node);
-    check(from.form == Form::kMemory, "block: a view of a value without memory");
-    Place place = from.place;
-    place.strides.assign(to.size(), Dim(0));
-    place.input_axis.assign(to.size(), -1);
-    bool kept = true;
-    for (std::size_t axis = 0; axis < to.size(); ++axis) {
-      if (to[axis] == Dim(1)) continue;
-      const int source = reshape_source(node, static_cast<int>(axis));
-      kept = kept && source >= 0;
-      if (source < 0) continue;
-      place.strides[axis] = from.place.strides[static_cast<std::size_t>(source)];
-      if (place.input >= 0) {
-        place.input_axis[axis] = from.place.input_axis[static_cast<std::size_t>(source)];
-      }
-    }
-    if (!kept) place.strides = joined_strides(node, from, old, to);
-    if (!kept) place.input = -1;
-    set_place(id, std::move(place));
-  }
-
-  // Strides of a reshape that splits or joins axes, when the whole value lies together.
-  Dims joined_strides(const Node& node, const BlockValue& from, const Dims& old,
-                      const Dims& to) const {
-    Dim step = 1;
-    bool together = true;
-    for (std::size_t axis = old.size(); axis-- > 0;) {
-      if (old[axis] == Dim(1)) continue;
-      together = together && from.place.strides[axis] == step && from.cuts[axis] < 0;
-      step = step * old[axis];
-    }
-    if (!together) {
-      fail(ErrorCode::kUnsupported, "block: reshape of {} to {}, which do not lie alike in memory",
-           to_string(old), to_string(to));
-    }
-    (void)node;
-    return dim_strides(to);
   }
 
   // --- which element-wise values need memory ---------------------------------------------------
@@ -624,7 +506,9 @@ class Planner {
     const Node& node = plan_.node(id);
     const auto strides = [&](int operand) {
       const NodeId from = node.inputs[static_cast<std::size_t>(operand)].node;
-      check(plan_.value(from).form == Form::kMemory, "block: a factor without memory");
+      if (plan_.value(from).form != Form::kMemory) {
+        fail(ErrorCode::kUnsupported, "block: {} of '{}'", node.op->name, plan_.node(from).name);
+      }
       return loop_strides(product.form, operand, plan_.value(from).place);
     };
     product.strides_a = strides(product.loops.a);
