@@ -186,7 +186,7 @@ Dim at_most(const OnnxCall& call, const Dim& value, const Dim& limit) {
               limit.to_string());
 }
 
-constexpr std::int64_t kFarAway = 1 << 30;  // a bound that means "to the end"
+constexpr std::int64_t kFarAway = 100'000'000;  // a bound that means "to the end"
 
 // One bound of a range as an index in [low, high].
 Dim clamp_bound(const OnnxCall& call, const Dim& bound, const Dim& extent, bool backwards) {
