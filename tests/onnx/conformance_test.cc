@@ -1,4 +1,5 @@
-// The ONNX conformance table. Environment: LAMINA_ONNX_ONLY runs the models whose names contain
+// The ONNX conformance table, one per device:  build/release/tests_onnx
+// Environment: LAMINA_ONNX_ONLY runs the models whose names contain
 // it, LAMINA_ONNX_TABLE writes the table to a file, LAMINA_ONNX_VERBOSE names the refused models.
 #include "conformance.h"
 
@@ -38,6 +39,7 @@ void run_device(const std::string& name) {
       FAIL_CHECK(fmt::format("{}/{}: {}", bar.folder, model, what));
     }
     if (only.empty()) CHECK_MESSAGE(result.passed.size() >= bar.passes, bar.folder);
+    CHECK_MESSAGE(result.fallbacks == 0, bar.folder);
     if (!environment("LAMINA_ONNX_VERBOSE").empty()) {
       for (const auto& [reason, models] : result.refused) {
         for (const std::string& model : models) fmt::print("{}: {}\n", model, reason);
@@ -54,5 +56,7 @@ void run_device(const std::string& name) {
 }  // namespace
 
 TEST_CASE("ONNX conformance on the reference device") { run_device("ref"); }
+
+TEST_CASE("ONNX conformance on the CPU device") { run_device("cpu"); }
 
 }  // namespace lamina
