@@ -60,11 +60,13 @@ struct MachinePeaks {
 };
 MachinePeaks measure_peaks(int threads);
 
-// Work of one run with these sizes: floating point operations, and the bytes of inputs, weights
-// and outputs, each counted once.
+// What one run with these sizes does.
 struct Work {
-  double flops = 0.0;
-  double bytes = 0.0;
+  double flops = 0.0;  // ragged tiles of block graphs count as whole ones
+  double bytes = 0.0;  // of inputs, weights and outputs, each counted once
+  // Two honest computations differ by at most tolerance * (|want| + row mean of |want|)
+  // (docs/numerics.md).
+  double tolerance = 0.0;
 };
 Work count_work(const Graph& graph, const Sizes& sizes);
 

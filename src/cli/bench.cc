@@ -145,6 +145,7 @@ int bench(const BenchOptions& options, Json& report) {
   for (const auto& [name, value] : data.sizes) report["sizes"][name] = value;
   report["flops"] = work.flops;
   report["bytes"] = work.bytes;
+  report["tolerance"] = work.tolerance;
   report["input_output_bytes"] = input_and_output_bytes(data, program.outputs());
   describe(program.first().stats(), report);
   if (options.serve) {

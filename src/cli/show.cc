@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "lamina/bench.h"
 
 namespace lamina::cli {
 namespace {
@@ -39,6 +40,12 @@ void describe_graph(const Graph& graph, Json& report) {
   report["outputs"] = Json::Array{};
   for (const Output& output : graph.outputs) {
     report["outputs"].push_back(describe(output.name, graph.type(output.value)));
+  }
+  if (graph.sizes.empty()) {
+    const Work work = count_work(graph, {});
+    report["flops"] = work.flops;
+    report["bytes"] = work.bytes;
+    report["tolerance"] = work.tolerance;
   }
   std::map<std::string, std::int64_t> counts;
   for (const Node& node : graph.nodes) ++counts[std::string(op_name(node))];

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "exec/binding.h"
 #include "graph/op_def.h"
+#include "graph/tolerance.h"
 #include "lamina/bench.h"
 
 namespace lamina {
@@ -68,6 +69,16 @@ Tensor random_tensor(const Type& type, const Shape& shape, std::int64_t range, d
   return Tensor::from_integers(type.dtype, shape, values);
 }
 
+// How often the body of a block graph runs.
+double count_tasks(const Node& node, const Sizes& sizes) {
+  double tasks = 1.0;
+  for (const char* attr : {"grid", "loop"}) {
+    if (!node.attrs.has(attr)) continue;
+    for (const Dim& dim : node.attrs.dims(attr)) tasks *= static_cast<double>(dim.evaluate(sizes));
+  }
+  return tasks;
+}
+
 double count_flops(const Graph& graph, const Sizes& sizes) {
   double flops = 0.0;
   for (const Node& node : graph.nodes) {
@@ -81,6 +92,11 @@ double count_flops(const Graph& graph, const Sizes& sizes) {
       points = static_cast<double>(element_count(evaluate(node.types[0].shape, sizes)));
     } else if (node.op->expand != nullptr) {
       flops += count_flops(node.op->expand(seen), sizes);
+    }
+    if (node.op->kind == Kind::kRegion) {
+      for (const Graph& inner : node.graphs) {
+        flops += count_tasks(node, sizes) * count_flops(inner, sizes);
+      }
     }
     flops += points * node.op->flops;
   }
@@ -119,6 +135,7 @@ Graph fill_weights(const Graph& graph, std::uint64_t seed) {
 Work count_work(const Graph& graph, const Sizes& sizes) {
   Work work;
   work.flops = count_flops(graph, sizes);
+  work.tolerance = tolerance(graph, sizes).relative();
   const auto add = [&](const Type& type) {
     const DTypeTraits& t = traits(type.dtype);
     work.bytes += static_cast<double>(element_count(evaluate(type.shape, sizes))) /

@@ -1,0 +1,147 @@
+"""Contenders that take turns, the comparison of their outputs, and tables of their times."""
+import json
+import math
+import pathlib
+import platform
+import statistics
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PEERS = ROOT / "bench" / "peers"
+CONTENDERS = ["lamina", "unfused", "torch", "ort"]
+
+
+class Contender:
+    """A process that waits for its turn (peers/protocol.py). Use in a with statement."""
+
+    def __init__(self, name, command, report=None):
+        self.name, self.times, self.report = name, [], report
+        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, cwd=PEERS)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name}: no answer; exit status {self.process.wait()}")
+        return line.strip()
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def wait_until_ready(self):
+        while self.answer() != "ready":
+            pass
+
+    def run(self):
+        self.times.append(float(self.ask("run")))
+
+    def save(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.ask(f"save {folder}") != "saved":
+            raise SystemExit(f"{self.name}: outputs were not saved")
+
+    def resident_bytes(self):
+        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+
+    def finish(self):
+        """Ends the process; its report, when it writes one."""
+        self.process.stdin.write("quit\n")
+        self.process.stdin.flush()
+        self.process.wait()
+        return json.loads(self.report.read_text()) if self.report else None
+
+
+def take_turns(contenders, seconds, at_most=400):
+    """Rounds of one run each until a contender has had about `seconds` on average."""
+    rounds, spent_ms = 0, 0.0
+    while rounds < 9 or (spent_ms < seconds * 1e3 * len(contenders) and rounds < at_most):
+        for contender in contenders:
+            contender.run()
+            spent_ms += contender.times[-1]
+        rounds += 1
+
+
+def error_in_tolerances(got, want, tolerance):
+    """Largest |got - want| in units of tolerance * (|want| + row mean of |want|)
+    (docs/numerics.md): more than 1 is wrong."""
+    import numpy
+    if got.size != want.size:
+        return math.inf
+    want = want.astype(numpy.float64)
+    got = got.astype(numpy.float64).reshape(want.shape)
+    if not (numpy.isnan(got) == numpy.isnan(want)).all():
+        return math.inf
+    long_axes = [axis for axis, size in enumerate(want.shape) if size > 1]
+    mean = abs(want).mean(long_axes[-1], keepdims=True) if long_axes else abs(want)
+    bound = tolerance * (abs(want) + mean)
+    return float(numpy.nanmax(abs(got - want) / numpy.maximum(bound, 1e-300), initial=0.0))
+
+
+def compare(contenders, folder, tolerance):
+    """Everybody against the last contender, a peer. Ends the program when one differs."""
+    import numpy
+    for contender in contenders:
+        contender.save(folder / contender.name)
+    peer = contenders[-1].name
+    worst = 0.0
+    for contender in contenders[:-1]:
+        for file in sorted((folder / peer).iterdir()):
+            error = error_in_tolerances(numpy.load(folder / contender.name / file.name),
+                                        numpy.load(file), tolerance)
+            worst = max(worst, error)
+            if not error <= 1.0:
+                raise SystemExit(f"output {file.stem} of {contender.name} differs from that of "
+                                 f"{peer} by {error:.2f} tolerances of {tolerance:.2e}")
+    return worst
+
+
+def summary(name, threads, contenders, error):
+    row = {"name": name, "threads": int(threads), "error": error,
+           "runs": len(contenders[0].times)}
+    for contender in contenders:
+        quartiles = statistics.quantiles(contender.times, n=4)
+        row[contender.name + "_ms"] = statistics.median(contender.times)
+        row[contender.name + "_spread"] = (quartiles[2] - quartiles[0]) / quartiles[1]
+    peers = [row[peer + "_ms"] for peer in ("torch", "ort") if peer + "_ms" in row]
+    row["ratio_unfused"] = row["unfused_ms"] / row["lamina_ms"]
+    row["ratio_best_peer"] = min(peers) / row["lamina_ms"]
+    return row
+
+
+def print_head():
+    print("| program | threads | " + " | ".join(f"{c} ms" for c in CONTENDERS) +
+          " | unfused / lamina | best peer / lamina | spread | error / tolerance |")
+    print("|---|---|" + "---|" * (len(CONTENDERS) + 4))
+
+
+def print_row(row):
+    cells = [f"{row[c + '_ms']:.3f}" if c + "_ms" in row else "-" for c in CONTENDERS]
+    print(f"| {row['name']} | {row['threads']} | " + " | ".join(cells) +
+          f" | {row['ratio_unfused']:.2f} | {row['ratio_best_peer']:.2f} | "
+          f"{row['lamina_spread']:.0%} | {row['error']:.2f} |", flush=True)
+
+
+def geometric_mean(values):
+    return math.exp(sum(math.log(value) for value in values) / len(values))
+
+
+def write_results(name, rows):
+    folder = ROOT / "bench" / "results"
+    folder.mkdir(exist_ok=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        cpu = next((line.split(":")[1].strip() for line in info if line.startswith("model name")),
+                   platform.processor())
+    record = {"version": 1, "machine": cpu, "commit": commit.stdout.strip(), "rows": rows}
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
