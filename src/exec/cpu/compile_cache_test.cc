@@ -41,8 +41,8 @@ TEST_CASE("equal kernels are compiled once, over programs and runs of the compil
   const CacheDir cache;
   const RunOptions options{1, cache.path};
   const auto first = compile(small_graph(2.0), cpu_device(), options);
-  CHECK(first->stats().compiles >= 1);
-  CHECK(first->stats().kernels == 4);  // three products, and the fill of the constant
+  CHECK(first->stats().compiles == 1);  // one distinct kernel
+  CHECK(first->stats().kernels == 3);
   const auto second = compile(small_graph(2.0), cpu_device(), options);
   CHECK(second->stats().compiles == 0);
   CHECK(second->run(small_inputs())[0].to_doubles() == std::vector<double>(15, 12.0));

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <thread>
 
+#include "base/thread_pool.h"
 #include "exec/cpu/cache_dir_for_test.h"
 #include "exec/ref/ref_device.h"
 #include "graph/op_def.h"
@@ -242,7 +243,7 @@ TEST_CASE("states: all updates happen at once, after every read") {
   }
 }
 
-TEST_CASE("a program runs inside a task of a program's pool, and programs run side by side") {
+TEST_CASE("programs run side by side, and inside the tasks of a loop") {
   Graph graph;
   const Value x = graph.add_input("x", {DType::kF32, {300, 400}, {}});
   graph.add_output("y", graph.add("silu", {graph.add("exp", {x})}));
@@ -251,14 +252,19 @@ TEST_CASE("a program runs inside a task of a program's pool, and programs run si
   for (int i = 0; i < 4; ++i) programs.push_back(compile(graph, cpu_device(), options(2)));
   const Tensor want = programs[0]->run(inputs)[0];
   std::vector<Tensor> results(4);
+  const auto run = [&](std::size_t i) {
+    for (int times = 0; times < 20; ++times) results[i] = programs[i]->run(inputs)[0];
+  };
   {
     std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < 4; ++i) {
-      threads.emplace_back([&, i] {
-        for (int run = 0; run < 20; ++run) results[i] = programs[i]->run(inputs)[0];
-      });
-    }
+    for (std::size_t i = 0; i < 4; ++i) threads.emplace_back(run, i);
   }
+  for (const Tensor& result : results) check_same(result, want);
+  results.assign(4, Tensor());
+  ThreadPool pool(3);
+  pool.parallel_for(4, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) run(static_cast<std::size_t>(i));
+  });
   for (const Tensor& result : results) check_same(result, want);
 }
 

@@ -172,7 +172,8 @@ class ReduceEmitter {
 
   // Sets the tasks: ranges of outputs that read about kGrain elements. Opens the loop over them.
   std::string open_outputs() {
-    const std::int64_t fold = std::max<std::int64_t>(1, fold_size().constant().value_or(512));
+    const std::int64_t fold =
+        std::max<std::int64_t>(1, fold_size().constant().value_or(kGrain / 8));
     const std::int64_t per_task = std::max<std::int64_t>(1, kGrain / fold);
     kernel_.tasks = ceil_div(kept_size(), per_task);
     return fmt::format(

@@ -98,8 +98,10 @@ EmittedSteps emit_steps(const Lowered& lowered, const Target& target) {
   for (const lower::Step& step : lowered.steps) {
     const Node& node = lowered.graph.nodes[static_cast<std::size_t>(step.node)];
     StepCode code;
+    // Constants are computed once: not worth a run of the compiler.
+    const bool by_host = has_bodies(node) || (step.at_load && node.inputs.empty());
     try {
-      if (!has_bodies(node)) {
+      if (!by_host) {
         for (Kernel& kernel : emit_step(lowered, step, target)) {
           const auto count = static_cast<int>(kernel.packs.size());
           code.kernels.push_back({std::move(kernel), nullptr, packs});

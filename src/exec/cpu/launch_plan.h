@@ -25,8 +25,8 @@ struct EmittedSteps {
   std::vector<StepCode> steps;            // as lowered.steps
   std::vector<std::string> fallback_ops;  // of nodes that no emitter takes
 };
-// Emits the kernels of all steps. Nodes that no emitter takes and nodes with bodies (if, loop) are
-// left to the host.
+// Emits the kernels of all steps. Nodes that no emitter takes, nodes with bodies (if, loop) and
+// constants are left to the host.
 EmittedSteps emit_steps(const lower::Lowered& lowered, const Target& target);
 
 // A packed weight, or a place in a storage.
