@@ -17,11 +17,12 @@ enum class ErrorCode {
   kInternal,         // a broken invariant of Lamina itself
 };
 
-// Thrown by every function of Lamina that cannot do what was asked. The message is one line and
-// says what was expected and what came.
+// Thrown by every function of Lamina that cannot do what was asked. The message says what was
+// expected and what came. It may quote hostile input, so control characters become spaces and the
+// length is limited: it is always one line.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(ErrorCode code, const std::string& message);
 
   ErrorCode code() const { return code_; }
 

@@ -1,7 +1,23 @@
-// The one table from error codes to exit statuses.
+// The exception, and the one table from error codes to exit statuses.
 #include "lamina/error.h"
 
 namespace lamina {
+namespace {
+
+constexpr std::size_t kMaxMessage = 1000;
+
+std::string one_line(const std::string& message) {
+  std::string line = message.substr(0, kMaxMessage);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 32 || c == 127) c = ' ';
+  }
+  return line.size() < message.size() ? line + "..." : line;
+}
+
+}  // namespace
+
+Error::Error(ErrorCode code, const std::string& message)
+    : std::runtime_error(one_line(message)), code_(code) {}
 
 int exit_status(ErrorCode code) {
   switch (code) {

@@ -75,19 +75,10 @@ void check_command(const std::vector<Entry>& entries, std::string_view wanted) {
   fail(ErrorCode::kInvalidArgument, "no command '{}'; the commands are: {}", wanted, known);
 }
 
-// The message as one line.
-std::string one_line(std::string_view text) {
-  std::string line(text);
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) < 32) c = ' ';
-  }
-  return line;
-}
-
-int report_error(Json& report, std::string_view message, int status) {
-  fmt::print(stderr, "lamina: error: {}\n", one_line(message));
-  report["error"] = one_line(message);
-  return status;
+int report_error(Json& report, const Error& error) {
+  fmt::print(stderr, "lamina: error: {}\n", error.what());
+  report["error"] = error.what();
+  return exit_status(error.code());
 }
 
 // Runs `work`, which gives an exit status; this is the edge where every exception ends.
@@ -96,11 +87,11 @@ int guarded(Json& report, Work work) {
   try {
     return work();
   } catch (const Error& e) {
-    return report_error(report, e.what(), exit_status(e.code()));
+    return report_error(report, e);
   } catch (const std::bad_alloc&) {
-    return report_error(report, "out of memory", exit_status(ErrorCode::kExhausted));
+    return report_error(report, Error(ErrorCode::kExhausted, "out of memory"));
   } catch (const std::exception& e) {
-    return report_error(report, e.what(), exit_status(ErrorCode::kInternal));
+    return report_error(report, Error(ErrorCode::kInternal, e.what()));
   }
 }
 
