@@ -116,6 +116,24 @@ TEST_CASE("block graphs round trip") {
   CHECK(round_trip(roles).find("{ (donated x: f32[3, 5], other: f32[5, 7])") != std::string::npos);
 }
 
+TEST_CASE("branches and loops round trip") {
+  const Graph g = parse_graph(R"(lamina 1
+graph g(c: bool[], x: f32[4], y: f32[4]) {
+  a = if(c, x, -y as y) then { return exp(x) } else { return x * y }
+  n = constant(value=5, dtype=i64)
+  b = loop(n, c, a, x, carried=1) {
+    (i: i64[], a: f32[4], step: f32[4])
+    return go=less(i, 3), a=a + step
+  }
+  return b
+})");
+  CHECK(g.node(g.find("a")).graphs.size() == 2);
+  const std::string text = round_trip(g);
+  CHECK(text.find("= if(c, x, neg as y) then {\n") != std::string::npos);
+  CHECK(text.find("} else {\n") != std::string::npos);
+  CHECK(text.find("carried=1) { (i: i64[], a: f32[4], step: f32[4])\n") != std::string::npos);
+}
+
 TEST_CASE("messages carry the position") {
   const std::string head = "lamina 1\ngraph g(x: f32[4, 8], w: f32[9, 2]) {\n";
   CHECK(error_of(head + "  y = matmul(x, w)\n}") ==
