@@ -2,8 +2,9 @@
 #include "graph/random_graph.h"
 
 #include <array>
-#include <cmath>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/check.h"
 
@@ -132,47 +133,12 @@ class Generator {
   int weights_ = 0;
 };
 
-Tensor integers(Rng& rng, DType dtype, Shape shape) {
-  std::vector<std::int64_t> values(static_cast<std::size_t>(element_count(shape)));
-  for (auto& value : values) value = rng.integer(0, dtype == DType::kBool ? 1 : 9);
-  return Tensor::from_integers(dtype, std::move(shape), values);
-}
-
 }  // namespace
 
 Graph random_graph(Rng& rng, const RandomGraphOptions& options) {
   require(options.steps >= 1 && options.max_rows >= 1 && options.max_width >= 1,
           "random_graph: steps and extents must be positive");
   return Generator(rng, options).run();
-}
-
-Tensor random_tensor(Rng& rng, const Type& type, Role role) {
-  const auto shape = constant_shape(type.shape);
-  require(shape.has_value(), "random_tensor: the sizes of {} are not bound", to_string(type));
-  if (!traits(type.dtype).is_float) return integers(rng, type.dtype, *shape);
-  double scale = 1.0;
-  if (role == Role::kWeight && shape->size() > 1) {
-    scale = 1.0 / std::sqrt(static_cast<double>((*shape)[shape->size() - 2]));
-  }
-  std::vector<double> values(static_cast<std::size_t>(element_count(*shape)));
-  for (double& value : values) value = scale * rng.normal();
-  return Tensor::from_doubles(type.dtype, *shape, values);
-}
-
-std::vector<Tensor> random_inputs(Rng& rng, const Graph& graph) {
-  std::vector<Tensor> tensors;
-  for (const Input& input : graph.inputs) {
-    if (input.role != Role::kInput && input.role != Role::kDonated) continue;
-    tensors.push_back(random_tensor(rng, graph.type({input.node, 0})));
-  }
-  return tensors;
-}
-
-void fill_weights(Rng& rng, Graph& graph) {
-  for (Input& input : graph.inputs) {
-    if (input.role != Role::kWeight || !input.value.empty()) continue;
-    input.value = random_tensor(rng, graph.type({input.node, 0}), Role::kWeight);
-  }
 }
 
 }  // namespace lamina

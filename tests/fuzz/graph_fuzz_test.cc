@@ -5,6 +5,7 @@
 
 #include "graph/random_graph.h"
 #include "graph/tolerance.h"
+#include "lamina/bench.h"
 #include "lamina/device.h"
 
 using namespace lamina;
@@ -44,10 +45,9 @@ TEST_CASE("fuzz: random graphs are valid, differ, and round trip") {
 
 TEST_CASE("fuzz: every device agrees with the reference on random graphs") {
   for (int i = 0; i < 6; ++i) {
-    Graph graph = graph_number(i, {.steps = 4, .max_rows = 7, .max_width = 130});
-    Rng rng = Rng(kSeed + 1).split(static_cast<std::uint64_t>(i));
-    fill_weights(rng, graph);
-    const std::vector<Tensor> inputs = random_inputs(rng, graph);
+    const RandomGraphOptions small{.steps = 4, .max_rows = 7, .max_width = 130};
+    const Graph graph = fill_weights(graph_number(i, small), kSeed);
+    const std::vector<Tensor> inputs = random_inputs(graph, {}, kSeed);
     const std::vector<Tensor> want = compile(graph, find_device("ref"))->run(inputs);
     for (const Device* device : devices()) {
       if (device->name() == "ref") continue;

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "base/rng.h"
 #include "exec/binding.h"
 #include "graph/op_def.h"
 #include "graph/tolerance.h"
@@ -11,23 +12,6 @@
 
 namespace lamina {
 namespace {
-
-// A small counter-based stream (SplitMix64): the same seed gives the same inputs everywhere.
-class Stream {
- public:
-  explicit Stream(std::uint64_t seed) : state_(seed) {}
-
-  std::uint64_t next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-  double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-
- private:
-  std::uint64_t state_;
-};
 
 // How many positions an input may index when it is used as indices; 0: it is not.
 std::int64_t index_range(const Graph& graph, NodeId input, const Sizes& sizes) {
@@ -54,17 +38,17 @@ std::int64_t index_range(const Graph& graph, NodeId input, const Sizes& sizes) {
 }
 
 Tensor random_tensor(const Type& type, const Shape& shape, std::int64_t range, double scale,
-                     Stream& stream) {
+                     Rng& rng) {
   const auto count = static_cast<std::size_t>(element_count(shape));
   if (traits(type.dtype).is_float) {
     std::vector<double> values(count);
-    for (double& value : values) value = scale * (2.0 * stream.unit() - 1.0);
+    for (double& value : values) value = scale * (2.0 * rng.uniform() - 1.0);
     return Tensor::from_doubles(type.dtype, shape, values);
   }
   const std::int64_t below = type.dtype == DType::kBool ? 2 : range > 0 ? range : 10;
   std::vector<std::int64_t> values(count);
   for (std::int64_t& value : values) {
-    value = static_cast<std::int64_t>(stream.next() % static_cast<std::uint64_t>(below));
+    value = static_cast<std::int64_t>(rng.bits() % static_cast<std::uint64_t>(below));
   }
   return Tensor::from_integers(type.dtype, shape, values);
 }
@@ -106,19 +90,19 @@ double count_flops(const Graph& graph, const Sizes& sizes) {
 }  // namespace
 
 std::vector<Tensor> random_inputs(const Graph& graph, const Sizes& sizes, std::uint64_t seed) {
-  Stream stream(seed);
+  Rng rng(seed);
   std::vector<Tensor> result;
   for (const Input* input : run_inputs(graph)) {
     const Type& type = graph.nodes[static_cast<std::size_t>(input->node)].types[0];
     result.push_back(random_tensor(type, evaluate(type.shape, sizes),
-                                   index_range(graph, input->node, sizes), 1.0, stream));
+                                   index_range(graph, input->node, sizes), 1.0, rng));
   }
   return result;
 }
 
 Graph fill_weights(const Graph& graph, std::uint64_t seed) {
   Graph filled = graph;
-  Stream stream(seed);
+  Rng rng(seed);
   for (Input& input : filled.inputs) {
     if (input.role != Role::kWeight || !input.value.empty()) continue;
     const Node& node = filled.nodes[static_cast<std::size_t>(input.node)];
@@ -127,7 +111,7 @@ Graph fill_weights(const Graph& graph, std::uint64_t seed) {
             node.name, to_string(node.types[0].shape));
     const double rows = shape->size() >= 2 ? static_cast<double>((*shape)[shape->size() - 2]) : 1.0;
     input.value = random_tensor(node.types[0], *shape, index_range(graph, input.node, {}),
-                                1.0 / std::sqrt(std::max(1.0, rows)), stream);
+                                1.0 / std::sqrt(std::max(1.0, rows)), rng);
   }
   return filled;
 }
