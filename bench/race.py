@@ -107,7 +107,8 @@ def race_programs(arena, threads):
     for name in args.only.split(",") if args.only else SHAPES:
         data = program_data(name, arena.folder)
         for dtype in args.dtypes.split(","):
-            source = ROOT / "examples" / "programs" / f"{name}{'' if dtype == 'f32' else '_bf16'}.lam"
+            suffix = "" if dtype == "f32" else "_" + dtype
+            source = ROOT / "examples" / "programs" / f"{name}{suffix}.lam"
             best = arena.optimise(source, threads, source.stem)
             contenders = [arena.lamina("lamina", best, threads, data, args.rotate_bytes),
                           arena.lamina("unfused", source, threads, data, args.rotate_bytes),
@@ -120,7 +121,8 @@ def race_programs(arena, threads):
 
 def package(args, name):
     """The folder of a Python package of the peers."""
-    script = f"import importlib.util as u; print(u.find_spec('{name}').submodule_search_locations[0])"
+    script = ("import importlib.util as util; "
+              f"print(util.find_spec('{name}').submodule_search_locations[0])")
     found = subprocess.run([args.ort_python, "-c", script], capture_output=True, text=True,
                            check=True)
     return pathlib.Path(found.stdout.strip())
