@@ -72,7 +72,8 @@ class Arena:
         with contextlib.ExitStack() as stack:
             for contender in contenders:
                 stack.enter_context(contender).wait_until_ready()
-            error = compare(contenders, self.folder / "outputs" / name.replace(" ", "_") / threads, tolerance)
+            outputs = self.folder / "outputs" / name.replace(" ", "_") / threads
+            error = compare(contenders, outputs, tolerance)
             take_turns(contenders, self.args.seconds)
             row = summary(name, threads, contenders, error)
             report = contenders[0].finish()
