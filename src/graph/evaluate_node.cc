@@ -6,7 +6,8 @@
 namespace lamina {
 
 std::vector<Tensor> evaluate_node(std::string_view op, std::span<const Tensor> inputs,
-                                  const Attrs& attrs, std::vector<Graph> graphs) {
+                                  const Attrs& attrs, std::vector<Graph> graphs,
+                                  std::int64_t max_elements) {
   Graph graph;
   std::vector<Value> values;
   std::vector<Array<double>> arrays;
@@ -17,6 +18,11 @@ std::vector<Tensor> evaluate_node(std::string_view op, std::span<const Tensor> i
   }
   const Value value = graph.add(op, values, attrs, "y", std::move(graphs));
   const std::vector<Type> types = graph.node(value).types;
+  std::int64_t elements = 0;
+  for (const Type& type : types) {
+    elements += element_count(*constant_shape(type.shape));
+    if (elements > max_elements) return {};
+  }
   for (std::size_t i = 0; i < types.size(); ++i) {
     graph.add_output("y" + std::to_string(i), {value.node, static_cast<std::int32_t>(i)});
   }

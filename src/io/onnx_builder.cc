@@ -103,10 +103,10 @@ std::vector<Item> OnnxBuilder::add_all(std::string_view op, const std::vector<It
   if (graphs.empty() && can_fold(op, inputs)) {
     std::vector<Tensor> tensors;
     for (const Item& item : inputs) tensors.push_back(item.constant);
-    for (Tensor& out : evaluate_node(op, tensors, attrs)) {
+    for (Tensor& out : evaluate_node(op, tensors, attrs, {}, kFoldElements)) {
       items.push_back(constant_item(std::move(out)));
     }
-    return items;
+    if (!items.empty()) return items;
   }
   std::vector<Value> values;
   for (const Item& item : inputs) values.push_back(put(item));

@@ -82,6 +82,9 @@ Positions window_positions(const OnnxCall& call, const OnnxWindows& windows, con
     const std::int64_t extent = number(call, x[2 + i]);
     const std::int64_t size = number(call, windows.size[i]);
     const std::int64_t count = number(call, counts[2 + i]);
+    const double total = static_cast<double>(result.windows * result.elements) *
+                         static_cast<double>(count) * static_cast<double>(size);
+    if (!(total < 1e7)) call.refuse("the places of {} elements of windows", total);
     std::vector<std::int64_t> next;
     for (std::int64_t w = 0; w < result.windows; ++w) {
       for (std::int64_t v = 0; v < count; ++v) {

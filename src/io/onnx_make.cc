@@ -58,7 +58,7 @@ Items range(const OnnxCall& call) {
   const double delta = call.known(2, "delta").to_doubles().at(0);
   require(delta != 0.0, "the step is 0");
   const double count = std::max(std::ceil((limit - start) / delta), 0.0);
-  require(count <= 1e8, "{} elements", count);
+  if (!(count <= 1e7)) call.refuse("a range of {} elements", count);
   std::vector<double> values(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = start + static_cast<double>(i) * delta;

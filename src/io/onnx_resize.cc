@@ -97,7 +97,11 @@ Item along(const OnnxCall& call, const Item& x, int axis, DType dtype,
   return call.b.reshape(constant_item(Tensor::from_doubles(dtype, flat, values)), shape);
 }
 
+constexpr std::int64_t kMaxLength = 1 << 20;  // places and weights are stored
+
 Item resize_axis(const OnnxCall& call, const Method& m, const Axis& a, const Item& x, int axis) {
+  if (a.to > kMaxLength) call.refuse("an axis of {} elements", a.to);
+  require(a.to >= 0 && a.from >= 1, "from {} to {} elements", a.from, a.to);
   std::vector<Taps> all;
   std::vector<double> outside(static_cast<std::size_t>(a.to), 0.0);
   for (std::int64_t i = 0; i < a.to; ++i) {
@@ -157,8 +161,7 @@ Axis axis_of_scale(const OnnxCall& call, const Dim& extent, double scale) {
   if (!extent.is_constant()) call.refuse("the size {}: give it a value", extent.to_string());
   axis.from = *extent.constant();
   const double to = std::floor(static_cast<double>(axis.from) * scale);
-  require(to < 1e9, "{} elements", to);
-  axis.to = static_cast<std::int64_t>(to);
+  axis.to = to < 1e15 ? static_cast<std::int64_t>(to) : INT64_MAX;
   return axis;
 }
 

@@ -1,5 +1,6 @@
 // Integers over named sizes: what the operators of shape computations do to them.
 #include <algorithm>
+#include <cmath>
 
 #include "io/onnx_rules.h"
 
@@ -225,7 +226,7 @@ std::optional<std::int64_t> lower_bound(const Dim& dim) {
 
 SliceRange slice_range(const OnnxCall& call, const Dim& extent, Dim start, Dim end,
                        std::int64_t step) {
-  require(step != 0, "the step of a range is 0");
+  require(step != 0 && std::abs(static_cast<double>(step)) < 1e9, "a range in steps of {}", step);
   const bool backwards = step < 0;
   const Dim first = clamp_bound(call, start, extent, backwards);
   const Dim last = clamp_bound(call, end, extent, backwards);
