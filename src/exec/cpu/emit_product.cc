@@ -14,7 +14,8 @@ namespace lamina::cpu {
 namespace {
 
 constexpr std::int64_t kRowBlock = 192;         // rows of a kept at a time
-constexpr std::int64_t kDepth = 256;            // deepest block of K
+constexpr std::int64_t kDepth = 192;            // deepest block of K
+constexpr std::int64_t kCachedFloats = 65536;   // of a, beside which b streams
 constexpr std::int64_t kFewTasks = 32;          // wanted at least, so that 16 threads share evenly
 constexpr std::int64_t kMostPanels = 16;        // per task
 constexpr std::int64_t kPackBytes = 512 << 10;  // of b, packed in scratch
@@ -279,11 +280,16 @@ class ProductEmitter {
   }
 
   std::string products_text() const {
-    return "for (long s = 0; s < K || s == 0; s += depth) {\n"
-           "const long span = K - s < depth ? K - s : depth;\n"
-           "NAME_mm_panels(cells + s * rows, span, rows, packs + s * NR, K * NR, panels, span,\n"
-           "sums, NR, rows * NR, s == 0);\n"
-           "if (depth == 0) break;\n}\n";
+    // While all rows of a stay cached, one panel at a time streams straight through memory.
+    return fmt::format(
+        "const long group = rows * K <= {} ? 1 : panels;\n"
+        "for (long p = 0; p < panels; p += rows <= {} ? panels : group)\n"
+        "for (long s = 0; s < K || s == 0; s += depth) {{\n"
+        "const long span = K - s < depth ? K - s : depth;\n"
+        "NAME_mm_panels(cells + s * rows, span, rows, packs + (p * K + s) * NR, K * NR,\n"
+        "rows <= {} ? panels : group, span, sums + p * rows * NR, NR, rows * NR, s == 0);\n"
+        "if (depth == 0) break;\n}}\n",
+        kCachedFloats, shape_.max_rows, shape_.max_rows);
   }
 
   std::string store_text() {

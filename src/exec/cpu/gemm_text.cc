@@ -14,8 +14,7 @@
 namespace lamina::cpu {
 namespace {
 
-constexpr int kUnroll = 4;            // steps of K per turn of a tile's loop
-constexpr int kPrefetchBytes = 1024;  // how far ahead a panel is fetched
+constexpr int kUnroll = 4;  // steps of K per turn of a tile's loop
 
 using Holes = std::initializer_list<std::pair<std::string_view, std::string>>;
 
@@ -95,16 +94,17 @@ std::string step_text(const Tile& tile, int step) {
   return out + "    }\n";
 }
 
+// Fetches the lines `ahead` bytes after those of this turn into the second-level cache.
 std::string prefetch_text(const Tile& tile) {
   const int element = tile.packed == DType::kF32 ? 4 : 2;
-  std::string out;
+  std::string out = "    if (ahead) {\n";
   for (int p = 0; p < tile.panels; ++p) {
     for (int byte = 0; byte < kUnroll * tile.shape.panel() * element; byte += 64) {
-      out += fmt::format("    __builtin_prefetch((const char*)p{} + {}, 0, 2);\n", p,
-                         kPrefetchBytes + byte);
+      out += fmt::format("      __builtin_prefetch((const char*)p{} + (ahead + {}), 0, 2);\n", p,
+                         byte);
     }
   }
-  return out;
+  return out + "    }\n";
 }
 
 // Loads or stores the sums of a tile; bf16 panels keep them in the order even, odd.
@@ -150,7 +150,7 @@ std::string tile_text(const Tile& tile, const std::string& prefix) {
   return fill(R"(
 static __attribute__((noinline)) void $NAME_$ROWS_$PANELS(
     const float* a, long lda, const $WORD* b, long panel_step, long k, float* sums, long row_step,
-    long sums_step, bool first) {
+    long sums_step, bool first, long ahead) {
 $FACTORS$STARTS$ZERO  if (!first) {
 $LOAD  }
   long s = 0;
@@ -243,13 +243,14 @@ std::string driver_text(const TileShape& shape, const TileSpec& spec, const std:
       wide += fmt::format(
           "  if (rows == {0}) for (; p + {1} <= panels; p += {1})\n"
           "    {2}_{0}_{1}(a, lda, b + p * panel_step, panel_step, k, sums + p * sums_step,\n"
-          "      row_step, sums_step, first);\n",
+          "      row_step, sums_step, first, 0);\n",
           rows, group, spec.prefix);
     }
     narrow += fmt::format(
         "      if (part == {0})\n"
         "        {1}_{0}_1(a + r * lda, lda, b + p * panel_step, panel_step, k,\n"
-        "          sums + p * sums_step + r * row_step, row_step, sums_step, first);\n",
+        "          sums + p * sums_step + r * row_step, row_step, sums_step, first, t == 0 ? ahead "
+        ": 0);\n",
         rows, spec.prefix);
   }
   return fill(R"(
@@ -258,6 +259,8 @@ static inline void $NAME_panels(
     float* sums, long row_step, long sums_step, bool first) {
   long p = 0;
 $WIDE  long count = (rows + $MAX - 1) / $MAX;
+  // The first of several tiles fetches the steps of K that follow; a lone one streams by itself.
+  long ahead = count > 1 ? k * ($WIDTH * (long)sizeof(*b)) : 0;
   for (; p < panels; ++p)
     for (long t = 0, r = 0; t < count; ++t) {
       long part = rows / count + (t < rows % count);
@@ -268,6 +271,7 @@ $NARROW      r += part;
               {{"$NAME", spec.prefix},
                {"$WORD", packed_type(spec.packed)},
                {"$MAX", std::to_string(shape.max_rows)},
+               {"$WIDTH", std::to_string(shape.panel())},
                {"$WIDE", wide},
                {"$NARROW", narrow}});
 }
