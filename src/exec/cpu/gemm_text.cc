@@ -94,17 +94,20 @@ std::string step_text(const Tile& tile, int step) {
   return out + "    }\n";
 }
 
-// Fetches the lines `ahead` bytes after those of this turn into the second-level cache.
-std::string prefetch_text(const Tile& tile) {
+// Lines of the weights that one turn of a tile fetches: half of those it reads.
+int lines_per_turn(const Tile& tile) {
   const int element = tile.packed == DType::kF32 ? 4 : 2;
-  std::string out = "    if (ahead) {\n";
-  for (int p = 0; p < tile.panels; ++p) {
-    for (int byte = 0; byte < kUnroll * tile.shape.panel() * element; byte += 64) {
-      out += fmt::format("      __builtin_prefetch((const char*)p{} + (ahead + {}), 0, 2);\n", p,
-                         byte);
-    }
+  return std::max(1, kUnroll * tile.shape.panel() * element / 64 / 2);
+}
+
+// Tiles of several panels are alone and stream by themselves.
+std::string prefetch_text(const Tile& tile) {
+  if (tile.panels > 1) return "";
+  std::string out = "    if (fetch) {\n";
+  for (int line = 0; line < lines_per_turn(tile); ++line) {
+    out += fmt::format("      __builtin_prefetch(fetch + {}, 0, 2);\n", 64 * line);
   }
-  return out + "    }\n";
+  return out + fmt::format("      fetch += {};\n    }}\n", 64 * lines_per_turn(tile));
 }
 
 // Loads or stores the sums of a tile; bf16 panels keep them in the order even, odd.
@@ -150,7 +153,7 @@ std::string tile_text(const Tile& tile, const std::string& prefix) {
   return fill(R"(
 static __attribute__((noinline)) void $NAME_$ROWS_$PANELS(
     const float* a, long lda, const $WORD* b, long panel_step, long k, float* sums, long row_step,
-    long sums_step, bool first, long ahead) {
+    long sums_step, bool first, const char* fetch) {
 $FACTORS$STARTS$ZERO  if (!first) {
 $LOAD  }
   long s = 0;
@@ -243,14 +246,14 @@ std::string driver_text(const TileShape& shape, const TileSpec& spec, const std:
       wide += fmt::format(
           "  if (rows == {0}) for (; p + {1} <= panels; p += {1})\n"
           "    {2}_{0}_{1}(a, lda, b + p * panel_step, panel_step, k, sums + p * sums_step,\n"
-          "      row_step, sums_step, first, 0);\n",
+          "      row_step, sums_step, first, nullptr);\n",
           rows, group, spec.prefix);
     }
     narrow += fmt::format(
         "      if (part == {0})\n"
         "        {1}_{0}_1(a + r * lda, lda, b + p * panel_step, panel_step, k,\n"
-        "          sums + p * sums_step + r * row_step, row_step, sums_step, first, t == 0 ? ahead "
-        ": 0);\n",
+        "          sums + p * sums_step + r * row_step, row_step, sums_step, first,\n"
+        "          t < parts ? fetch + t * half : nullptr);\n",
         rows, spec.prefix);
   }
   return fill(R"(
@@ -259,19 +262,23 @@ static inline void $NAME_panels(
     float* sums, long row_step, long sums_step, bool first) {
   long p = 0;
 $WIDE  long count = (rows + $MAX - 1) / $MAX;
-  // The first of several tiles fetches the steps of K that follow; a lone one streams by itself.
-  long ahead = count > 1 ? k * ($WIDTH * (long)sizeof(*b)) : 0;
-  for (; p < panels; ++p)
+  // Two of several tiles fetch half each of the steps of K that follow; a lone one needs no help.
+  const long parts = count > 1 ? 2 : 0, half = k / $UNROLL * $LINES * 64;
+  for (; p < panels; ++p) {
+    const char* fetch = (const char*)(b + p * panel_step + k * $WIDTH);
     for (long t = 0, r = 0; t < count; ++t) {
       long part = rows / count + (t < rows % count);
 $NARROW      r += part;
     }
+  }
 }
 )",
               {{"$NAME", spec.prefix},
                {"$WORD", packed_type(spec.packed)},
                {"$MAX", std::to_string(shape.max_rows)},
                {"$WIDTH", std::to_string(shape.panel())},
+               {"$UNROLL", std::to_string(kUnroll)},
+               {"$LINES", std::to_string(lines_per_turn({shape, spec.packed, 1, 1}))},
                {"$WIDE", wide},
                {"$NARROW", narrow}});
 }
