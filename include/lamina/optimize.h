@@ -20,20 +20,19 @@ struct OptimizeOptions {
   double budget_s = 60.0;  // stop looking for candidates after this many seconds
   int threads = 0;         // of the timed runs; 0: all cores
   int candidates = 8;      // tilings compiled per fusion
-  std::uint64_t seed = 1;  // of the inputs of comparisons and timings
-  std::string cache_dir;   // "": the default; holds compiled kernels and found programs
-  bool use_cache = true;   // take programs found by earlier runs
+  std::int64_t seed = 1;         // of the inputs of comparisons and timings
+  std::string cache_dir;         // "": the default; holds compiled kernels and found programs
+  bool fresh = false;            // do not use, nor add to, the programs found by earlier runs
   std::int64_t rotate_bytes = 256 << 20;  // weights are rotated through this much memory
 
-  template <class Visitor>
-  void fields(Visitor&& visit) {
-    visit("budget", budget_s, "seconds to spend on the search");
-    visit("threads", threads, "threads of the timed runs (0: all cores)");
-    visit("candidates", candidates, "tilings compiled per fusion");
-    visit("seed", seed, "seed of the inputs that candidates are compared and timed on");
-    visit("cache-dir", cache_dir, "folder of compiled kernels and found programs");
-    visit("use-cache", use_cache, "take programs found by earlier runs");
-    visit("rotate-bytes", rotate_bytes, "bytes of weights in rotation while timing");
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("threads", self.threads, "threads of the timed runs; 0: one per core");
+    visit("candidates", self.candidates, "tilings compiled per fusion");
+    visit("seed", self.seed, "seed of the inputs that candidates are compared and timed on");
+    visit("cache_dir", self.cache_dir, "folder of compiled kernels and found programs");
+    visit("fresh", self.fresh, "neither use nor add to the programs found by earlier runs");
+    visit("rotate_bytes", self.rotate_bytes, "bytes of weights in rotation while timing");
   }
 };
 

@@ -1,0 +1,44 @@
+// The judge: no candidate is timed before it is found equal to the subprogram it would replace,
+// by identity testing on a small instance and by comparison with the reference device at full
+// shape, every element.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lamina/device.h"
+#include "lamina/verify.h"
+#include "search/candidates.h"
+
+namespace lamina::search {
+
+class Judge {
+ public:
+  // `prepared` with all weights filled; `bindings` are the values of its named sizes to try.
+  Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t seed);
+
+  // The verdict of the identity test on the small instance (on the program itself when it has no
+  // small instance).
+  Verdict prove(const Recipe& recipe) const;
+
+  // How `program` differs from the reference device beyond the tolerance of docs/numerics.md, on
+  // any binding, in words; nothing when it does not.
+  std::optional<std::string> difference_from_reference(Program& program) const;
+
+  const std::vector<Sizes>& bindings() const { return bindings_; }
+  const std::vector<std::vector<Tensor>>& inputs() const { return inputs_; }
+
+ private:
+  const Graph& prepared_;
+  std::optional<Graph> small_;
+  std::vector<Sizes> bindings_;
+  std::vector<std::vector<Tensor>> inputs_;  // per binding
+  std::vector<std::vector<Tensor>> wanted_;  // per binding: outputs of the reference device
+};
+
+// The values of the named sizes to try: the ends of their ranges and a middle (all sizes at the
+// same place), each at most `largest`.
+std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest);
+
+}  // namespace lamina::search

@@ -1,0 +1,272 @@
+// The main job: partition, search each distinct subprogram, put the best together, compare, time.
+#include "lamina/optimize.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+#include <thread>
+
+#include "base/check.h"
+#include "exec/cpu/compile_cache.h"
+#include "search/candidates.h"
+#include "search/found.h"
+#include "search/judge.h"
+#include "search/partition.h"
+#include "search/race.h"
+
+namespace lamina {
+namespace {
+
+using namespace search;
+
+// Part of the key of every found recipe: raised when generated code changes its speed or meaning.
+constexpr const char* kSearchVersion = "1";
+constexpr std::int64_t kSmallExtent = 8;       // dimensions of the instances that are proved
+constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
+
+// Equal subprograms of the model, searched once.
+struct Group {
+  Graph program;
+  std::string hash;
+  std::vector<Region> places;
+};
+
+double geometric_mean(const std::vector<Timing>& times) {
+  double log_sum = 0.0;
+  for (const Timing& timing : times) log_sum += std::log(timing.median_ms);
+  return std::exp(log_sum / static_cast<double>(times.size()));
+}
+
+class Optimizer {
+ public:
+  Optimizer(const Device& device, const OptimizeOptions& options, std::stop_token stop,
+            const OptimizeProgress& progress)
+      : device_(device), options_(options), stop_(std::move(stop)), progress_(progress) {
+    run_options_.threads = options.threads;
+    run_options_.cache_dir = options.cache_dir;
+    run_options_.max_compiles = 4096;
+    if (!options.fresh) {
+      const std::string dir =
+          options.cache_dir.empty() ? cpu::default_cache_dir() : options.cache_dir;
+      std::filesystem::create_directories(dir);
+      found_.emplace(dir + "/found.sqlite");
+    }
+  }
+
+  OptimizeResult run(const Graph& graph) {
+    const Graph prepared = prepare(fill_weights(graph, seed()));
+    const std::vector<Group> groups = group(prepared);
+    std::vector<Replacement> replacements;
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      report(groups[i].program.name, static_cast<double>(i) / static_cast<double>(groups.size()));
+      const Recipe recipe = search_group(groups[i]);
+      if (recipe.parts.empty()) continue;
+      for (const Region& place : groups[i].places) {
+        replacements.push_back({place, *apply(cut(prepared, place), recipe)});
+      }
+    }
+    finish(prepared, replacements);
+    result_.search_s = elapsed_s();
+    return std::move(result_);
+  }
+
+ private:
+  double elapsed_s() const {
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
+    return taken.count();
+  }
+
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(options_.seed); }
+
+  void report(const std::string& what, double done) const {
+    if (progress_) progress_(what, done);
+  }
+
+  // True, with the reason noted, when no further candidate should be tried.
+  bool out_of_time() {
+    if (stop_.stop_requested()) {
+      result_.stopped = StopReason::kStopped;
+    } else if (elapsed_s() > options_.budget_s) {
+      result_.stopped = StopReason::kBudget;
+    }
+    return result_.stopped != StopReason::kFinished;
+  }
+
+  std::vector<Group> group(const Graph& prepared) const {
+    std::vector<Group> groups;
+    for (const Region& region : partition(prepared)) {
+      Graph program = cut(prepared, region);
+      std::string hash = structure_hash(program);
+      const auto known = std::find_if(groups.begin(), groups.end(),
+                                      [&](const Group& group) { return group.hash == hash; });
+      if (known != groups.end()) {
+        known->places.push_back(region);
+      } else {
+        groups.push_back({std::move(program), std::move(hash), {region}});
+      }
+    }
+    return groups;
+  }
+
+  std::string found_key(const Group& group) const {
+    return group.hash + "|" + device_.description() + "|" + std::to_string(options_.threads) + "|" +
+           kSearchVersion;
+  }
+
+  // --- one subprogram --------------------------------------------------------------------------
+
+  Recipe search_group(const Group& group) {
+    const double started = elapsed_s();
+    RegionReport row;
+    row.name = group.program.name;
+    row.hash = group.hash;
+    row.count = static_cast<int>(group.places.size());
+    row.nodes = static_cast<int>(operator_nodes(group.program).size());
+    const std::optional<Recipe> known =
+        found_ ? found_->find(found_key(group)) : std::optional<Recipe>();
+    std::vector<Recipe> recipes = known ? std::vector<Recipe>{*known} : candidates(group.program);
+    row.from_cache = known.has_value();
+    row.candidates = static_cast<int>(recipes.size());
+    const Recipe chosen = choose(group.program, recipes, row);
+    if (found_ && !known && result_.stopped == StopReason::kFinished) {
+      found_->remember(found_key(group), chosen, row.before_ms, row.after_ms);
+    }
+    row.choice = chosen.describe();
+    row.search_s = elapsed_s() - started;
+    result_.regions.push_back(row);
+    return chosen;
+  }
+
+  std::vector<Recipe> candidates(const Graph& program) const {
+    Limits limits;
+    const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    limits.threads = options_.threads > 0 ? options_.threads : cores;
+    limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
+    return generate(program, limits);
+  }
+
+  // An accepted way to run the subprogram; the unfused program has the empty recipe.
+  struct Contender {
+    Recipe recipe;
+    Graph graph;
+  };
+
+  Recipe choose(const Graph& program, const std::vector<Recipe>& recipes, RegionReport& row) {
+    row.verdict = "unchanged";
+    if (recipes.empty() || (recipes.size() == 1 && recipes[0].parts.empty())) return {};
+    const Judge judge(program, choose_bindings(program, kLargestBinding), seed());
+    std::vector<Contender> contenders = {{{}, program}};
+    for (const Recipe& recipe : recipes) {
+      if (out_of_time()) break;
+      if (auto graph = admit(program, recipe, judge)) {
+        contenders.push_back({recipe, std::move(*graph)});
+      } else {
+        ++row.refused;
+      }
+    }
+    row.timed = static_cast<int>(contenders.size()) - 1;
+    return pick(contenders, judge, row);
+  }
+
+  // Proves and compares a candidate; nothing when it is refused.
+  std::optional<Graph> admit(const Graph& program, const Recipe& recipe, const Judge& judge) const {
+    std::optional<Graph> graph = apply(program, recipe);
+    if (!graph || judge.prove(recipe).outcome != Outcome::kEquivalent) return std::nullopt;
+    const auto compiled = device_.compile(*graph, run_options_);
+    if (judge.difference_from_reference(*compiled)) return std::nullopt;
+    return graph;
+  }
+
+  // A first race of all with little memory, a second of the best two against the unfused program.
+  Recipe pick(const std::vector<Contender>& contenders, const Judge& judge, RegionReport& row) {
+    if (contenders.size() == 1) return {};
+    constexpr std::int64_t kScreenBytes = 64 << 20;
+    constexpr std::size_t kFinalists = 2;
+    std::vector<std::size_t> order(contenders.size() - 1);
+    std::iota(order.begin(), order.end(), std::size_t{1});
+    if (order.size() > kFinalists) {
+      const std::vector<double> screened =
+          race_of(contenders, order, judge, std::min(kScreenBytes, options_.rotate_bytes), 0.04);
+      std::vector<double> by_contender(contenders.size(), 0.0);
+      for (std::size_t i = 0; i < order.size(); ++i) by_contender[order[i]] = screened[i];
+      std::sort(order.begin(), order.end(),
+                [&](std::size_t x, std::size_t y) { return by_contender[x] < by_contender[y]; });
+      order.resize(kFinalists);
+    }
+    order.insert(order.begin(), 0);
+    const std::vector<double> times =
+        race_of(contenders, order, judge, options_.rotate_bytes, 0.12);
+    const auto best =
+        static_cast<std::size_t>(std::min_element(times.begin(), times.end()) - times.begin());
+    row.before_ms = times[0];
+    row.after_ms = times[best];
+    if (best != 0) row.verdict = to_string(Outcome::kEquivalent);
+    return contenders[order[best]].recipe;
+  }
+
+  // Milliseconds of the contenders named by `which`: geometric mean over the bindings of medians.
+  std::vector<double> race_of(const std::vector<Contender>& contenders,
+                              const std::vector<std::size_t>& which, const Judge& judge,
+                              std::int64_t rotate_bytes, double seconds) const {
+    std::vector<std::unique_ptr<ColdProgram>> programs;
+    std::vector<ColdProgram*> racers;
+    for (const std::size_t c : which) {
+      programs.push_back(
+          std::make_unique<ColdProgram>(contenders[c].graph, device_, run_options_, rotate_bytes));
+      racers.push_back(programs.back().get());
+    }
+    std::vector<double> result;
+    for (const auto& times :
+         race(racers, judge.inputs(), {.min_seconds = seconds, .min_runs = 5})) {
+      result.push_back(geometric_mean(times));
+    }
+    return result;
+  }
+
+  // --- the whole program -----------------------------------------------------------------------
+
+  void finish(const Graph& prepared, const std::vector<Replacement>& replacements) {
+    report("whole program", 1.0);
+    Graph optimized = replace(prepared, replacements);
+    const Judge judge(prepared, choose_bindings(prepared, kLargestBinding), seed());
+    ColdProgram before(prepared, device_, run_options_, options_.rotate_bytes);
+    ColdProgram after(optimized, device_, run_options_, options_.rotate_bytes);
+    const auto program = device_.compile(optimized, run_options_);
+    const std::optional<std::string> wrong = judge.difference_from_reference(*program);
+    check(!wrong, "the optimised program differs from the reference: {}", wrong.value_or(""));
+    std::vector<ColdProgram*> racers = {&before, &after};
+    const auto times = race(racers, judge.inputs(), {.min_seconds = 0.4, .min_runs = 11});
+    result_.before_ms = geometric_mean(times[0]);
+    result_.after_ms = geometric_mean(times[1]);
+    for (const Timing& timing : times[1]) result_.spread = std::max(result_.spread, timing.spread);
+    const bool keep = !replacements.empty() && result_.after_ms <= result_.before_ms;
+    if (!keep) {
+      optimized = prepared;
+      result_.after_ms = result_.before_ms;
+    }
+    result_.verdict = keep ? to_string(Outcome::kEquivalent) : "unchanged";
+    result_.source = program->source();
+    result_.graph = std::move(optimized);
+  }
+
+  const Device& device_;
+  const OptimizeOptions& options_;
+  std::stop_token stop_;
+  const OptimizeProgress& progress_;
+  RunOptions run_options_;
+  std::optional<FoundPrograms> found_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  OptimizeResult result_;
+};
+
+}  // namespace
+
+OptimizeResult optimize(const Graph& graph, const Device& device, const OptimizeOptions& options,
+                        std::stop_token stop, const OptimizeProgress& progress) {
+  validate(graph);
+  return Optimizer(device, options, std::move(stop), progress).run(graph);
+}
+
+}  // namespace lamina
