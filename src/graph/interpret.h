@@ -195,16 +195,27 @@ class Interpreter {
     const std::vector<bool>& after;
   };
 
+  struct Iteration {
+    const Sizes& sizes;
+    const Task& task;
+    std::int64_t number;
+  };
+
   void task(const Graph& graph, const std::vector<const A*>& in, const Sizes& sizes,
             const Task& task, std::vector<A>& out) {
     Values values(graph.nodes.size());
+    std::vector<const A*> whole(graph.nodes.size(), nullptr);  // inputs: only loads read them
     std::size_t given = 0;
     for (const Input& input : graph.inputs) {
-      auto& slot = values[static_cast<std::size_t>(input.node)];
-      slot = {input.role == Role::kState ? initial_state(graph, input) : *in[given++]};
+      const auto n = static_cast<std::size_t>(input.node);
+      if (input.role == Role::kState) {
+        values[n] = {initial_state(graph, input)};
+      } else {
+        whole[n] = in[given++];
+      }
     }
     for (std::int64_t i = 0; i < task.iterations; ++i) {
-      if (!iterate(graph, values, sizes, task, i)) continue;
+      if (!iterate(graph, whole, values, {sizes, task, i})) continue;
       std::vector<A> next;
       for (const Update& update : graph.updates) next.push_back(get(values, update.next));
       for (std::size_t k = 0; k < next.size(); ++k) {
@@ -226,8 +237,9 @@ class Interpreter {
   }
 
   // Evaluates the loop body once; false when a tile of this iteration is empty: it is skipped.
-  bool iterate(const Graph& graph, Values& values, const Sizes& sizes, const Task& task,
-               std::int64_t iteration) {
+  bool iterate(const Graph& graph, const std::vector<const A*>& whole, Values& values,
+               const Iteration& at) {
+    const auto& [sizes, task, iteration] = at;
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
       const Node& node = graph.nodes[n];
       if (task.after[n] || node.op->name == "input" || node.op->name == "store") continue;
@@ -235,7 +247,7 @@ class Interpreter {
         values[n] = this->node(graph, n, values, sizes);
         continue;
       }
-      const A& full = get(values, node.inputs[0]);
+      const A& full = *whole[static_cast<std::size_t>(node.inputs[0].node)];
       const Attrs attrs = bind_attrs(node.attrs, sizes);
       const TileRange range = tile_range(attrs, full.shape, attrs.integers("tile"), task.point,
                                          iteration, task.iterations);

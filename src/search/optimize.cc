@@ -175,6 +175,8 @@ class Optimizer {
     std::optional<Graph> graph = apply(program, recipe);
     if (!graph || judge.prove(recipe).outcome != Outcome::kEquivalent) return std::nullopt;
     const auto compiled = device_.compile(*graph, run_options_);
+    // A part that the device hands to the interpreter is no candidate: it would be slow unseen.
+    if (compiled->stats().fallbacks > 0) return std::nullopt;
     if (judge.difference_from_reference(*compiled)) return std::nullopt;
     return graph;
   }

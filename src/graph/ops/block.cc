@@ -9,6 +9,19 @@
 namespace lamina::ops {
 namespace {
 
+// Whole tensors are read by load only, which cuts what a task sees of them.
+void check_reads(const Graph& inner) {
+  for (const Node& node : inner.nodes) {
+    const bool loads = node.op->name == "load";
+    for (const Value& value : node.inputs) {
+      const Input* input = inner.input(value.node);
+      const bool whole = input != nullptr && input->role != Role::kState;
+      require(loads == whole, "block: '{}' ({}) reads '{}'; loads read inputs, and only they do",
+              node.name, node.op->name, inner.node(value).name);
+    }
+  }
+}
+
 std::vector<Type> infer(const NodeView& node) {
   require(node.graphs.size() == 1, "block: expected one inner graph, got {}", node.graphs.size());
   const Graph& inner = node.graphs[0];
