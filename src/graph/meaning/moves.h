@@ -38,13 +38,16 @@ class MoveMeaning {
   // --- move ------------------------------------------------------------------------------------
 
   void run_copy(const Copy& copy, const std::vector<const A*>& in, A& out) {
+    if (!out.is_whole && !traits(out.dtype).is_float && copy.combine != Combine::kSet) {
+      fail(ErrorCode::kUnsupported, "integers to be combined are not known in this algebra");
+    }
     std::vector<Shape> shapes;
     for (const A* a : in) shapes.push_back(a->shape);
     const BoundAccess to(copy.to, out.shape, shapes);
     const Shape extents = *constant_shape(copy.extents);
     const auto read = [&](int operand, std::int64_t linear) {
       const A& a = *in[static_cast<std::size_t>(operand)];
-      check(a.is_whole, "an index that is not an integer");
+      if (!a.is_whole) fail(ErrorCode::kUnsupported, "an index is not known in this algebra");
       return a.whole[static_cast<std::size_t>(linear)];
     };
     std::optional<BoundAccess> from;

@@ -1,0 +1,86 @@
+// Verdicts as text and JSON.
+#include <fmt/core.h>
+
+#include "base/json.h"
+#include "lamina/verify.h"
+
+namespace lamina {
+namespace {
+
+// Larger witness tensors are left out of the report.
+constexpr std::int64_t kShownElements = 256;
+
+Json report(const Witness& witness) {
+  Json json;
+  json["inputs"] = Json::Array{};
+  for (std::size_t i = 0; i < witness.inputs.size(); ++i) {
+    const Tensor& tensor = witness.inputs[i];
+    Json input;
+    input["name"] = witness.input_names[i];
+    input["dtype"] = traits(tensor.dtype()).name;
+    input["shape"] = Json::Array{};
+    for (const std::int64_t size : tensor.shape()) input["shape"].push_back(size);
+    if (tensor.size() <= kShownElements) {
+      input["elements"] = Json::Array{};
+      for (const double x : tensor.to_doubles()) input["elements"].push_back(x);
+    }
+    json["inputs"].push_back(std::move(input));
+  }
+  json["output"] = witness.output;
+  json["element"] = witness.element;
+  json["first"] = witness.a;
+  json["second"] = witness.b;
+  return json;
+}
+
+Json report(const FieldTuple& tuple) {
+  Json json;
+  json["p"] = static_cast<std::int64_t>(tuple.p);
+  json["q"] = static_cast<std::int64_t>(tuple.q);
+  json["omega"] = static_cast<std::int64_t>(tuple.omega);
+  json["seed"] = tuple.seed;
+  json["sizes"] = Json::Object{};
+  for (const auto& [name, value] : tuple.sizes) json["sizes"][name] = value;
+  return json;
+}
+
+}  // namespace
+
+std::string Verdict::to_text() const {
+  std::string text = fmt::format("{}: {}", to_string(outcome), reason);
+  if (runs == 0) return text;
+  std::string checked;
+  for (const std::string& shape : shapes) checked += (checked.empty() ? "" : ", ") + shape;
+  text += fmt::format("\n  checked {}{}", shrunk ? "at smaller shapes: " : "", checked);
+  if (!abstracted.empty()) {
+    std::string names;
+    for (const auto& [name, count] : abstracted) {
+      names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", name, count);
+    }
+    text += "\n  free variables stand for " + names;
+  }
+  return text;
+}
+
+std::string Verdict::to_json() const {
+  Json json;
+  json["version"] = 1;
+  json["verdict"] = to_string(outcome);
+  json["reason"] = reason;
+  json["bits"] = bits ? Json(*bits) : Json();
+  json["runs"] = runs;
+  json["compared"] = compared;
+  json["uncompared"] = uncompared;
+  json["abstracted"] = Json::Object{};
+  for (const auto& [name, count] : abstracted) json["abstracted"][name] = count;
+  json["branches"] = branches;
+  json["unsupported"] = Json(unsupported);
+  json["shapes"] = Json(shapes);
+  json["shrunk"] = shrunk;
+  json["witness"] = witness ? report(*witness) : Json();
+  json["tuples"] = Json::Array{};
+  for (const FieldTuple& tuple : tuples) json["tuples"].push_back(report(tuple));
+  return json.dump();
+}
+
+}  // namespace lamina
