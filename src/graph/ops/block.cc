@@ -26,6 +26,7 @@ std::vector<Type> infer(const NodeView& node) {
   require(node.graphs.size() == 1, "block: expected one inner graph, got {}", node.graphs.size());
   const Graph& inner = node.graphs[0];
   check_inner_inputs("block", inner, node.inputs);
+  check_reads(inner);
   for (const Output& output : inner.outputs) {
     require(inner.node(output.value).op->name == "store", "block: output '{}' is not a store",
             output.name);
