@@ -62,6 +62,15 @@ class Contender:
         return json.loads(self.report.read_text()) if self.report else None
 
 
+def package(args, name):
+    """The folder of a Python package of the peers."""
+    script = ("import importlib.util as util; "
+              f"print(util.find_spec('{name}').submodule_search_locations[0])")
+    found = subprocess.run([args.ort_python, "-c", script], capture_output=True, text=True,
+                           check=True)
+    return pathlib.Path(found.stdout.strip())
+
+
 def take_turns(contenders, seconds, at_most=400):
     """Rounds of one run each until a contender has had about `seconds` on average."""
     rounds, spent_ms = 0, 0.0

@@ -23,8 +23,8 @@ import subprocess
 import sys
 import tempfile
 
-from contest import (PEERS, ROOT, Contender, compare, geometric_mean, print_head, print_row,
-                     summary, take_turns, write_results)
+from contest import (PEERS, ROOT, Contender, compare, geometric_mean, package, print_head,
+                     print_row, summary, take_turns, write_results)
 
 sys.path.insert(0, str(PEERS))
 
@@ -118,15 +118,6 @@ def race_programs(arena, threads):
                 contenders.append(arena.ort("program", name, data, threads, args.rotate_bytes))
             rows.append(arena.hold(source.stem, threads, contenders, arena.tolerance(source)))
     return rows
-
-
-def package(args, name):
-    """The folder of a Python package of the peers."""
-    script = ("import importlib.util as util; "
-              f"print(util.find_spec('{name}').submodule_search_locations[0])")
-    found = subprocess.run([args.ort_python, "-c", script], capture_output=True, text=True,
-                           check=True)
-    return pathlib.Path(found.stdout.strip())
 
 
 def race_minilm(arena, threads):

@@ -27,6 +27,7 @@ struct ProgramStats {
   std::int64_t fallbacks = 0;  // nodes handed to the interpreter
   std::vector<std::string> fallback_ops;
   std::int64_t packed_weight_bytes = 0;
+  std::int64_t plain_weight_bytes = 0;  // of weights that runs read as they are
   std::int64_t arena_bytes = 0;  // planned for the last size binding
 };
 

@@ -26,6 +26,10 @@ struct MappedFile {
 
 // Throws kNotFound when there is no such file, kIo when it cannot be mapped.
 std::shared_ptr<MappedFile> map_file(const std::string& path);
+// Gives back the memory of the whole pages among these bytes of a mapped file. They can still be
+// read: as they are in the file, changes are lost.
+void release_pages(std::byte* data, std::size_t bytes);
+
 // At most `max_bytes` bytes from the beginning of the file.
 std::string read_file(const std::string& path, std::size_t max_bytes = SIZE_MAX);
 

@@ -94,9 +94,10 @@ void print_program(const ProgramStats& stats) {
   for (const std::string& op : stats.fallback_ops) fallbacks += " " + op;
   fmt::print("kernels    {} ({} compiled now), fallbacks: {}{}\n", stats.kernels, stats.compiles,
              stats.fallbacks, fallbacks);
-  fmt::print("storage    {:.2f} MiB of packed weights, {:.2f} MiB of intermediate values\n",
-             static_cast<double>(stats.packed_weight_bytes) / (1 << 20),
-             static_cast<double>(stats.arena_bytes) / (1 << 20));
+  const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  fmt::print(
+      "storage    {:.2f} MiB of packed and {:.2f} MiB of plain weights, {:.2f} MiB of arena\n",
+      mib(stats.packed_weight_bytes), mib(stats.plain_weight_bytes), mib(stats.arena_bytes));
 }
 
 void measure(const BenchOptions& options, ColdProgram& program, const Work& work, Json& report) {

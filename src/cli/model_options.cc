@@ -53,6 +53,7 @@ void describe(const ProgramStats& stats, Json& report) {
   report["fallbacks"] = stats.fallbacks;
   report["fallback_ops"] = stats.fallback_ops;
   report["packed_weight_bytes"] = stats.packed_weight_bytes;
+  report["plain_weight_bytes"] = stats.plain_weight_bytes;
   report["arena_bytes"] = stats.arena_bytes;
 }
 

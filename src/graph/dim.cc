@@ -1,6 +1,8 @@
 // Canonical integer expressions over named sizes.
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <limits>
 #include <numeric>
 
 #include "base/check.h"
@@ -96,9 +98,17 @@ class DimParser {
 
   Dim atom() {
     require(++depth_ < 64, "dimension '{}': nested too deeply", text_);
-    Dim result = take('-') ? Dim(0) - atom() : operand();
+    Dim result = take('-') ? negated() : operand();
     --depth_;
     return result;
+  }
+
+  // A number is read with its sign: the least one has no positive counterpart.
+  Dim negated() {
+    skip();
+    const bool digit =
+        at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) != 0;
+    return digit ? number("-" + word()) : Dim(0) - atom();
   }
 
   Dim operand() {
@@ -107,21 +117,28 @@ class DimParser {
       expect(')');
       return inner;
     }
+    const std::string next = word();
+    require(!next.empty(), "dimension '{}': expected a number or a name", text_);
+    return std::isdigit(static_cast<unsigned char>(next[0])) != 0 ? number(next) : named(next);
+  }
+
+  std::string word() {
     skip();
     const std::size_t start = at_;
     while (at_ < text_.size() &&
            (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_')) {
       ++at_;
     }
-    const std::string word(text_.substr(start, at_ - start));
-    require(!word.empty(), "dimension '{}': expected a number or a name", text_);
-    return std::isdigit(static_cast<unsigned char>(word[0])) != 0 ? number(word) : named(word);
+    return std::string(text_.substr(start, at_ - start));
   }
 
-  Dim number(const std::string& word) {
-    require(word.size() < 19 && word.find_first_not_of("0123456789") == std::string::npos,
-            "dimension '{}': '{}' is not a number", text_, word);
-    return static_cast<std::int64_t>(std::stoll(word));
+  Dim number(const std::string& digits) {
+    std::int64_t value = 0;
+    const char* end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, value);
+    require(error == std::errc() && stop == end, "dimension '{}': '{}' is not a 64-bit number",
+            text_, digits);
+    return value;
   }
 
   Dim named(const std::string& word) {
@@ -347,18 +364,20 @@ void Dim::collect_names(std::vector<std::string>& names) const {
 
 std::string Dim::to_string() const {
   std::string text;
+  // The least integer has no positive counterpart: "+ -9223372036854775808".
+  const auto append = [&](std::int64_t number, const auto& print) {
+    const bool subtract = number < 0 && number != std::numeric_limits<std::int64_t>::min();
+    text += text.empty() ? print(number)
+                         : (subtract ? " - " : " + ") + print(subtract ? -number : number);
+  };
   for (const Term& term : terms_) {
-    if (text.empty()) {
-      text = print_term(term);
-    } else if (term.coefficient < 0) {
-      text += " - " + print_term({-term.coefficient, term.factors});
-    } else {
-      text += " + " + print_term(term);
-    }
+    append(term.coefficient, [&](std::int64_t number) {
+      return print_term({number, term.factors});
+    });
   }
-  if (text.empty()) return std::to_string(constant_);
-  if (constant_ > 0) text += " + " + std::to_string(constant_);
-  if (constant_ < 0) text += " - " + std::to_string(-constant_);
+  if (text.empty() || constant_ != 0) {
+    append(constant_, [](std::int64_t number) { return std::to_string(number); });
+  }
   return text;
 }
 

@@ -44,8 +44,8 @@ struct NodeView {
 };
 
 // The scalar template of an element-wise operator, instantiated for each number type. Booleans are
-// 0 and 1 of the same type. `whole` is null for operators without a meaning on integers, `residue`
-// never is (an operator outside the field's reach becomes a keyed fresh variable there).
+// 0 and 1 of the same type. `whole` is null for operators without a meaning on integers; those on
+// integers only have nothing but `whole` and `code`. Residues may become keyed fresh variables.
 struct ScalarMeaning {
   double (*real)(std::span<const double>, const Attrs&) = nullptr;
   std::int64_t (*whole)(std::span<const std::int64_t>, const Attrs&) = nullptr;

@@ -81,12 +81,13 @@ std::int64_t TextReader::integer() {
   const bool negative = take("-");
   if (peek().kind != Token::Kind::kInteger) error("expected an integer");
   const Token& token = next();
+  // Read with its sign: the least integer has no positive counterpart.
+  const std::string text = (negative ? "-" : "") + token.text;
   std::int64_t value = 0;
-  const char* end = token.text.data() + token.text.size();
-  if (std::from_chars(token.text.data(), end, value).ec != std::errc()) {
+  if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc()) {
     error_at(token, "the integer is too large");
   }
-  return negative ? -value : value;
+  return value;
 }
 
 bool TextReader::at_number(std::size_t ahead) const {

@@ -116,6 +116,17 @@ TEST_CASE("block graphs round trip") {
   CHECK(round_trip(roles).find("{ (donated x: f32[3, 5], other: f32[5, 7])") != std::string::npos);
 }
 
+TEST_CASE("the greatest and the least integers round trip") {
+  for (const std::string text : {"9223372036854775807", "-9223372036854775808",
+                                 "T + -9223372036854775808", "-9223372036854775808*T - 1"}) {
+    CHECK(Dim::parse(text).to_string() == text);
+  }
+  CHECK_THROWS_AS(Dim::parse("9223372036854775808"), Error);
+  const Graph g =
+      parse("return load(x, grid=[9223372036854775807], loop=-9223372036854775808, tile=[1, 1])");
+  round_trip(g);
+}
+
 TEST_CASE("branches and loops round trip") {
   const Graph g = parse_graph(R"(lamina 1
 graph g(c: bool[], x: f32[4], y: f32[4]) {

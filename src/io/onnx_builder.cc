@@ -156,6 +156,10 @@ Value OnnxBuilder::put_sizes(const Dims& sizes, std::size_t rank, DType dtype) {
   return put(concat(parts, 0));
 }
 
+Item OnnxBuilder::add_input(const std::string& name, const Type& type) {
+  return from_value(graph_.add_input(name, type));
+}
+
 Item OnnxBuilder::capture(const Item& outer) {
   for (const Capture& known : captures_) {
     const bool same = outer.value.node >= 0

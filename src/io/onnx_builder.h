@@ -88,6 +88,7 @@ class OnnxBuilder {
   Dims sizes(const Item& item, const std::string& what);
   std::vector<std::int64_t> integers(const Item& item, const std::string& what);
 
+  Item add_input(const std::string& name, const Type& type);
   // An item of the outer graph as an input of this one.
   Item capture(const Item& outer);
   // The outer items that became inputs of this graph, in the order of these inputs.

@@ -79,13 +79,7 @@ class Importer {
     for (std::size_t i = 0; i < input.type.shape->size(); ++i) {
       type.shape.push_back(input_dim(input, i));
     }
-    const Value value = graph_.add_input(clean_name(input.name), type);
-    Item item;
-    item.dtype = type.dtype;
-    item.shape = type.shape;
-    item.value = value;
-    item.absent = false;
-    scope.items[input.name] = item;
+    scope.items[input.name] = scope.builder.add_input(clean_name(input.name), type);
   }
 
   Dim input_dim(const OnnxValueInfo& input, std::size_t axis) {
@@ -255,7 +249,8 @@ const std::map<std::string_view, OnnxRule>& onnx_rules() {
     for (const auto& family :
          {onnx_elementwise_rules(), onnx_shape_rules(), onnx_move_rules(), onnx_make_rules(),
           onnx_reduce_rules(), onnx_gather_rules(), onnx_conv_rules(), onnx_nn_rules(),
-          onnx_loss_rules(), onnx_rnn_rules(), onnx_resize_rules(), onnx_quant_rules()}) {
+          onnx_loss_rules(), onnx_rnn_rules(), onnx_resize_rules(), onnx_quant_rules(),
+          onnx_control_rules(), onnx_sequence_rules(), onnx_signal_rules(), onnx_grid_rules()}) {
       for (const OnnxRule& rule : family) map.emplace(rule.op, rule);
     }
     return map;

@@ -72,6 +72,7 @@ struct Taps {
 };
 
 Taps taps(const OnnxCall& call, const Method& m, const Axis& axis, double x) {
+  require(std::abs(x) < 1e9, "an element is taken from position {}", x);
   if (m.mode == "nearest") return {nearest_place(call, m.nearest, x), {1.0}};
   const double floor = std::floor(x);
   const auto left = static_cast<std::int64_t>(floor);

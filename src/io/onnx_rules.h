@@ -96,6 +96,7 @@ std::span<const OnnxRule> onnx_control_rules();
 std::span<const OnnxRule> onnx_sequence_rules();
 std::span<const OnnxRule> onnx_rnn_rules();
 std::span<const OnnxRule> onnx_resize_rules();
+std::span<const OnnxRule> onnx_grid_rules();
 std::span<const OnnxRule> onnx_quant_rules();
 std::span<const OnnxRule> onnx_signal_rules();
 

@@ -145,13 +145,29 @@ void check_cover(const std::map<std::string, Entry>& entries, std::uint64_t data
   require(at == data_bytes, "{}: {} bytes follow the last tensor", path, data_bytes - at);
 }
 
+// The part of a mapped file that one tensor shows. When the last user of the tensor is gone, so are
+// its pages, though the mapping lives on for other tensors.
+struct MappedPart {
+  std::shared_ptr<MappedFile> file;
+  std::byte* data;
+  std::size_t bytes;
+
+  MappedPart(std::shared_ptr<MappedFile> file, std::byte* data, std::size_t bytes)
+      : file(std::move(file)), data(data), bytes(bytes) {}
+  MappedPart(const MappedPart&) = delete;
+  MappedPart& operator=(const MappedPart&) = delete;
+  ~MappedPart() { release_pages(data, bytes); }
+};
+
 Tensor make_tensor(const File& file, const Entry& entry) {
   std::byte* data = file.mapped->data + file.data_at + entry.begin;
   const auto bytes = static_cast<std::size_t>(entry.end - entry.begin);
   const auto width = static_cast<std::uintptr_t>(traits(entry.dtype).block_bytes);
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % width == 0;
   if (aligned && bytes > 0 && entry.dtype != DType::kBool) {
-    return Tensor(entry.dtype, Layout::dense(entry.shape), Buffer::wrap(data, bytes, file.mapped));
+    auto part = std::make_shared<MappedPart>(file.mapped, data, bytes);
+    return Tensor(entry.dtype, Layout::dense(entry.shape),
+                  Buffer::wrap(data, bytes, std::move(part)));
   }
   Tensor tensor(entry.dtype, entry.shape);
   if (bytes > 0) std::memcpy(tensor.data(), data, bytes);

@@ -355,3 +355,17 @@ TEST_CASE("control flow runs compiled bodies with the sizes around it") {
     }
   }
 }
+
+TEST_CASE("weights that runs read in packed form only are let go") {
+  Graph graph;
+  const Value x = graph.add_input("x", {DType::kF32, {8, 64}, {}});
+  const Value w = graph.add_weight("w", filled(DType::kF32, {64, 96}, 1));
+  const Value bias = graph.add_weight("bias", filled(DType::kF32, {96}, 2));
+  graph.add_output("y", graph.add("add", {graph.add("matmul", {x, w}), bias}));
+  const auto program = find_device("cpu").compile(graph, options());
+  program->run(std::vector<Tensor>{filled(DType::kF32, {8, 64}, 3)});
+  CHECK(program->stats().packed_weight_bytes == 64 * 96 * 4);
+  CHECK(program->stats().plain_weight_bytes == 96 * 4);
+  CHECK(program->graph().inputs[1].value.empty());
+  CHECK_FALSE(program->graph().inputs[2].value.empty());
+}

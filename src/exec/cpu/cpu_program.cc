@@ -1,6 +1,8 @@
 // Compiling, loading weights, binding sizes and running.
 #include "exec/cpu/cpu_program.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -187,7 +189,9 @@ void CpuProgram::drop_weights() {
     }
     for (const StepCode::Use& use : code_[s].kernels) {
       for (const BufferUse& buffer : use.kernel.buffers) {
-        if (buffer.kind != BufferUse::Kind::kInput) continue;
+        if (buffer.kind != BufferUse::Kind::kInput || !reads_input(use.kernel, buffer.index)) {
+          continue;
+        }
         need(lowered_.place(node.inputs[static_cast<std::size_t>(buffer.index)]));
       }
     }
@@ -195,16 +199,20 @@ void CpuProgram::drop_weights() {
   for (const auto* copies : {&lowered_.output_copies, &lowered_.state_copies}) {
     for (const lower::FinalCopy& copy : *copies) need(copy.from);
   }
+  stats_.plain_weight_bytes = 0;
   for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
     const Storage& storage = lowered_.storages[s];
-    if (needed[s]) continue;
-    if (storage.kind == Storage::Kind::kWeight) {
-      graph_.inputs[static_cast<std::size_t>(storage.index)].value = Tensor();
+    const bool is_weight = storage.kind == Storage::Kind::kWeight;
+    if (!is_weight && storage.kind != Storage::Kind::kLoaded) continue;
+    if (needed[s]) {
+      stats_.plain_weight_bytes += static_cast<std::int64_t>(kept_[s].bytes());
+      continue;
     }
-    if (storage.kind == Storage::Kind::kWeight || storage.kind == Storage::Kind::kLoaded) {
-      kept_[s] = Tensor();
-    }
+    if (is_weight) graph_.inputs[static_cast<std::size_t>(storage.index)].value = Tensor();
+    kept_[s] = Tensor();
   }
+  // The allocator would keep the freed pieces: as much memory as the packed weights take.
+  ::malloc_trim(0);
 }
 
 void CpuProgram::make_states(const Sizes& sizes) {
@@ -364,7 +372,8 @@ void CpuProgram::find_bases(const LaunchPlan& plan, std::span<const Tensor> inpu
 }
 
 std::byte* CpuProgram::resolve(const Address& address) const {
-  return bases_[static_cast<std::size_t>(address.storage)] + address.bytes;
+  std::byte* base = bases_[static_cast<std::size_t>(address.storage)];
+  return base == nullptr ? nullptr : base + address.bytes;  // null: nobody reads it any more
 }
 
 void CpuProgram::run_launches(const LaunchPlan& plan) {

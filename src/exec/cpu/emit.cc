@@ -1,4 +1,6 @@
-// Which emitter makes the kernels of a node.
+// Which emitter makes the kernels of a node, and what kernels read.
+#include <cctype>
+
 #include "base/check.h"
 #include "exec/cpu/kernel.h"
 
@@ -14,6 +16,21 @@ std::vector<Kernel> emit(const EmitContext& context) {
     return op.kind == Kind::kContract ? emit_contract(context) : emit_reduce(context);
   }
   fail(ErrorCode::kUnsupported, "no emitter for the operator {}", op.name);
+}
+
+bool reads_input(const Kernel& kernel, int input) {
+  const std::string name = fmt::format("in{}", input);
+  const auto is_word = [](char c) {
+    return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0;
+  };
+  for (std::size_t at = 0; (at = kernel.text.find(name, at)) != std::string::npos; ++at) {
+    const std::size_t end = at + name.size();
+    const bool whole = (at == 0 || !is_word(kernel.text[at - 1])) &&
+                       (end == kernel.text.size() || !is_word(kernel.text[end]));
+    const bool declares = kernel.text.compare(end, 4, " = (") == 0;
+    if (whole && !declares) return true;
+  }
+  return false;
 }
 
 }  // namespace lamina::cpu

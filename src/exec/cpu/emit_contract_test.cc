@@ -93,3 +93,45 @@ TEST_CASE("named sizes in every place of a product") {
     compare({.inputs = {f32({t, 5, 6}), f32({t, 6, 7})}, .sizes = sizes});
   }
 }
+
+TEST_CASE("convolutions as products over windows") {
+  const Attrs padded = {{"pads_low", Dims{1, 1}}, {"pads_high", Dims{1, 1}}};
+  Attrs strided = padded;
+  strided.set("strides", Dims{2, 2});
+  Attrs dilated = padded;
+  dilated.set("dilations", Dims{2, 1});
+  for (const Attrs& attrs : {padded, strided, dilated}) {
+    for (const bool constant : {false, true}) {
+      compare({.op = "grouped_conv",
+               .inputs = {f32({2, 1, 8, 20, 23}), f32({1, 17, 8, 3, 3})},
+               .attrs = attrs,
+               .constant = constant});
+    }
+    compare({.op = "grouped_conv",
+             .inputs = {f32({1, 8, 1, 20, 23}), f32({8, 1, 1, 3, 3})},
+             .attrs = attrs});
+    compare({.op = "grouped_conv",
+             .inputs = {of(DType::kBF16, {1, 2, 3, 9, 40}), of(DType::kBF16, {2, 6, 3, 3, 3})},
+             .attrs = attrs,
+             .constant = true});
+  }
+  const Dim t = Dim::size("T");
+  for (const std::int64_t value : {5, 33}) {
+    compare({.op = "grouped_conv",
+             .inputs = {f32({2, 1, 6, t}), f32({1, 9, 6, 3})},
+             .attrs = {{"pads_low", Dims{1}}, {"pads_high", Dims{1}}},
+             .constant = true,
+             .sizes = {{"T", value}}});
+  }
+}
+
+TEST_CASE("einsums with repeated, missing and many indices") {
+  const auto einsum = [](const char* equation, std::vector<Type> inputs) {
+    compare({.op = "einsum", .inputs = std::move(inputs), .attrs = {{"equation", equation}}});
+  };
+  einsum("bqhd,bkhd->bhqk", {f32({2, 9, 3, 20}), f32({2, 21, 3, 20})});
+  einsum("bhqk,bkhd->bqhd", {f32({2, 3, 9, 21}), f32({2, 21, 3, 20})});
+  einsum("ij,jk,kl->il", {f32({5, 6}), f32({6, 7}), f32({7, 19})});
+  einsum("iij,jk->ik", {f32({6, 6, 30}), f32({30, 19})});
+  einsum("ij,kl->jl", {f32({6, 30}), f32({5, 19})});
+}

@@ -14,7 +14,8 @@
 namespace lamina::cpu {
 namespace {
 
-constexpr int kUnroll = 4;  // steps of K per turn of a tile's loop
+constexpr int kDepth = 256;  // deepest block of K that several tiles pass over
+constexpr int kUnroll = 4;   // steps of K per turn of a tile's loop
 
 using Holes = std::initializer_list<std::pair<std::string_view, std::string>>;
 
@@ -250,10 +251,10 @@ std::string driver_text(const TileShape& shape, const TileSpec& spec, const std:
           rows, group, spec.prefix);
     }
     narrow += fmt::format(
-        "      if (part == {0})\n"
-        "        {1}_{0}_1(a + r * lda, lda, b + p * panel_step, panel_step, k,\n"
-        "          sums + p * sums_step + r * row_step, row_step, sums_step, first,\n"
-        "          t < parts ? fetch + t * half : nullptr);\n",
+        "        if (part == {0})\n"
+        "          {1}_{0}_1(a + r * lda + s, lda, panel, panel_step, span,\n"
+        "            sums + p * sums_step + r * row_step, row_step, sums_step, first && s == 0,\n"
+        "            t < parts ? fetch + t * half : nullptr);\n",
         rows, spec.prefix);
   }
   return fill(R"(
@@ -261,21 +262,28 @@ static inline void $NAME_panels(
     const float* a, long lda, long rows, const $WORD* b, long panel_step, long panels, long k,
     float* sums, long row_step, long sums_step, bool first) {
   long p = 0;
-$WIDE  long count = (rows + $MAX - 1) / $MAX;
-  // Two of several tiles fetch half each of the steps of K that follow; a lone one needs no help.
-  const long parts = count > 1 ? 2 : 0, half = k / $UNROLL * $LINES * 64;
-  for (; p < panels; ++p) {
-    const char* fetch = (const char*)(b + p * panel_step + k * $WIDTH);
-    for (long t = 0, r = 0; t < count; ++t) {
-      long part = rows / count + (t < rows % count);
-$NARROW      r += part;
+$WIDE  const long count = (rows + $MAX - 1) / $MAX;
+  // Several tiles pass over a panel: in blocks of K that stay in the first-level cache. Two of them
+  // fetch half each of the block that follows; a lone tile needs no help.
+  const long blocks = count > 1 ? (k + $DEPTH - 1) / $DEPTH : 1, parts = count > 1 ? 2 : 0;
+  const long depth = blocks > 1 ? ((k + blocks - 1) / blocks + 3) / 4 * 4 : k;
+  const long half = depth / $UNROLL * $LINES * 64;
+  for (; p < panels; ++p)
+    for (long block = 0, s = 0; block < (blocks > 1 ? blocks : 1); ++block, s += depth) {
+      const long span = k - s < depth ? k - s : depth;
+      const $WORD* panel = b + p * panel_step + s * $WIDTH;
+      const char* fetch = (const char*)(panel + span * $WIDTH);
+      for (long t = 0, r = 0; t < count; ++t) {
+        const long part = rows / count + (t < rows % count);
+$NARROW        r += part;
+      }
     }
-  }
 }
 )",
               {{"$NAME", spec.prefix},
                {"$WORD", packed_type(spec.packed)},
                {"$MAX", std::to_string(shape.max_rows)},
+               {"$DEPTH", std::to_string(kDepth)},
                {"$WIDTH", std::to_string(shape.panel())},
                {"$UNROLL", std::to_string(kUnroll)},
                {"$LINES", std::to_string(lines_per_turn({shape, spec.packed, 1, 1}))},

@@ -61,6 +61,10 @@ struct Kernel {
   Dim scratch_bytes = 0;  // per thread
 };
 
+// False when the text of a kernel only declares its pointer to the input, as where the kernel
+// reads packed elements instead.
+bool reads_input(const Kernel& kernel, int input);
+
 // What an emitter is told about a node beyond its NodeView.
 struct EmitContext {
   NodeView node;
