@@ -44,7 +44,7 @@ class MoveMeaning {
     const Shape extents = *constant_shape(copy.extents);
     const auto read = [&](int operand, std::int64_t linear) {
       const A& a = *in[static_cast<std::size_t>(operand)];
-      check(a.is_whole, "an index that is not an integer");
+      if (!a.is_whole) fail(ErrorCode::kUnsupported, "an index is not known in this algebra");
       return a.whole[static_cast<std::size_t>(linear)];
     };
     std::optional<BoundAccess> from;

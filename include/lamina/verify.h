@@ -1,0 +1,86 @@
+// Identity testing: do two graphs compute the same function?
+//
+// Both graphs are evaluated at random points of a random pair of prime fields (arXiv:2506.04529).
+// A difference there is a proof that they differ, for programs made of + - * / and one level of
+// exponentials; agreement is strong evidence that they are equal as functions of the reals
+// (rounding is not considered). docs/design/verify.md says what exactly each verdict means.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lamina/graph.h"
+
+namespace lamina {
+
+enum class Outcome {
+  kEquivalent,    // every output element was compared and agreed in every run
+  kDifferent,     // proved by a field mismatch inside the fragment, or by a real witness
+  kInconclusive,  // neither; Verdict::reason says why
+  kUnsupported,   // an operator has no meaning in the fields; Verdict::unsupported names it
+};
+
+std::string_view to_string(Outcome outcome);
+
+struct VerifyOptions {
+  int runs = 3;             // independent tuples of primes and points per binding of the sizes
+  int size_bindings = 2;    // values of the named sizes that are tried, if there are named sizes
+  bool match_names = true;  // inputs are matched by order; require equal names as well
+  // Dimensions above this are replaced by small ones, by the same map in both graphs, where the
+  // graphs allow it; 0 keeps all shapes. A mismatch is always confirmed at the full shapes.
+  std::int64_t shrink = 0;
+};
+
+// One evaluation: everything that was drawn at random follows from the seed.
+struct FieldTuple {
+  std::uint64_t p = 0;
+  std::uint64_t q = 0;
+  std::uint64_t omega = 0;
+  std::string seed;  // 256 bits, hexadecimal
+  Sizes sizes;
+};
+
+// Real inputs at which an output element differs: interval arithmetic encloses the two values in
+// disjoint ranges.
+struct Witness {
+  std::vector<std::string> input_names;
+  std::vector<Tensor> inputs;  // f64 or the integer type of the input, in graph order
+  std::string output;
+  std::int64_t element = 0;
+  double a = 0.0;  // the middle of the range of the first graph's value
+  double b = 0.0;
+};
+
+struct Verdict {
+  Outcome outcome = Outcome::kInconclusive;
+  std::string reason;          // one line
+  std::optional<double> bits;  // proved error bound, -log2; empty: no bound is computed
+  int runs = 0;
+  std::vector<FieldTuple> tuples;
+  std::int64_t compared = 0;                       // output elements compared at least once
+  std::int64_t uncompared = 0;                     // output elements that every run left undefined
+  std::map<std::string, std::int64_t> abstracted;  // fresh values by function, worst run
+  std::int64_t branches = 0;             // of these: comparisons, maxima, selections, roundings
+  std::vector<std::string> unsupported;  // operators
+  std::vector<std::string> shapes;       // "x f32[8, 64]": what was checked, first binding
+  bool shrunk = false;                   // `shapes` are smaller than the graphs'
+  std::optional<Witness> witness;
+
+  std::string to_text() const;
+  std::string to_json() const;  // keys: docs/cli.md
+};
+
+// Compares the functions of two graphs with the same inputs and outputs, next states included.
+// Throws kInvalidArgument that says what differs when they cannot be compared.
+Verdict verify(const Graph& a, const Graph& b, const VerifyOptions& options = {});
+
+// A copy in which every constant dimension above `limit` is replaced by a small one: equal numbers
+// by equal numbers, products by products. nullopt where that does not give a well-formed graph of
+// the same pattern of sizes, or the graph has block graphs (their tiles fix the sizes).
+std::optional<Graph> shrink_sizes(const Graph& graph, std::int64_t limit);
+
+}  // namespace lamina

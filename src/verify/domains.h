@@ -1,0 +1,75 @@
+// The number types over which the identity tester runs the generic interpreter.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "base/check.h"
+#include "graph/interpret.h"
+#include "num/interval.h"
+#include "num/residue.h"
+
+namespace lamina {
+
+// Casts between float types are the identity here: rounding is another layer.
+class ResidueDomain {
+ public:
+  using Number = Residue;
+
+  explicit ResidueDomain(const ResidueField& field) : field_(field) {}
+
+  Residue constant(double value) const { return field_.constant(value); }
+  Residue integer(std::int64_t value) const { return field_.integer(value); }
+  std::optional<std::int64_t> to_whole(const Residue& x) const { return field_.known_integer(x); }
+  Residue round_to(const Residue& x, DType) const { return x; }
+  static auto scalar(const ScalarMeaning& meaning) { return meaning.residue; }
+
+  bool before(const Residue& a, const Residue& b) const {
+    const auto x = field_.known_integer(a);
+    const auto y = field_.known_integer(b);
+    if (!x || !y) fail(ErrorCode::kUnsupported, "the order of values is not known in a field");
+    return *x < *y;
+  }
+
+  Residue dot(const Residue* a, std::int64_t step_a, const Residue* b, std::int64_t step_b,
+              std::int64_t n, Residue start) const;
+
+ private:
+  const ResidueField& field_;
+};
+
+// Reals enclosed by intervals: what a witness is checked with.
+struct IntervalDomain {
+  using Number = Interval;
+
+  Interval constant(double value) const { return {value, value}; }
+  Interval integer(std::int64_t value) const {
+    const auto x = static_cast<double>(value);
+    return std::fabs(x) < 0x1p53
+               ? Interval{x, x}
+               : Interval{std::nextafter(x, -kInfinity), std::nextafter(x, kInfinity)};
+  }
+  std::optional<std::int64_t> to_whole(const Interval& x) const {
+    const double low = std::trunc(x.low);
+    if (low != std::trunc(x.high) || !(std::fabs(low) < 0x1p62)) return std::nullopt;
+    return static_cast<std::int64_t>(low);
+  }
+  Interval round_to(const Interval& x, DType) const { return x; }
+  static auto scalar(const ScalarMeaning& meaning) { return meaning.interval; }
+
+  bool before(const Interval& a, const Interval& b) const {
+    if (a.high < b.low) return true;
+    if (b.high <= a.low) return false;
+    fail(ErrorCode::kUnsupported, "the order of two values is not decided at this point");
+  }
+
+  Interval dot(const Interval* a, std::int64_t step_a, const Interval* b, std::int64_t step_b,
+               std::int64_t n, Interval start) const;
+
+ private:
+  static constexpr double kInfinity = std::numeric_limits<double>::infinity();
+};
+
+}  // namespace lamina

@@ -1,0 +1,55 @@
+// Primes and the random stream of the identity tester.
+#include "verify/primes.h"
+
+#include <doctest/doctest.h>
+
+#include <set>
+
+using namespace lamina;
+
+TEST_CASE("primality is right on primes, composites and strong pseudoprimes") {
+  int count = 0;
+  for (std::uint64_t n = 0; n < 10000; ++n) count += is_prime(n) ? 1 : 0;
+  CHECK(count == 1229);
+  CHECK(is_prime(18446744073709551557u));  // the largest below 2^64
+  CHECK(is_prime((std::uint64_t{1} << 61) - 1));
+  // Strong pseudoprimes to the bases 2..7, and 2..37 without 37 (Jaeschke 1993; OEIS A014233).
+  CHECK_FALSE(is_prime(3215031751u));
+  CHECK_FALSE(is_prime(3825123056546413051u));
+  CHECK_FALSE(is_prime(18446744073709551557u - 2));
+}
+
+TEST_CASE("prime pairs have the promised form and differ from draw to draw") {
+  SecretRandom random(SecretRandom::system_seed());
+  std::set<std::uint64_t> seen;
+  for (int i = 0; i < 20; ++i) {
+    const PrimeTuple t = draw_primes(random);
+    CHECK(is_prime(t.p));
+    CHECK(is_prime(t.q));
+    CHECK((t.p - 1) % t.q == 0);
+    CHECK((t.q >> 24) == 1);
+    CHECK((t.p >> 49) == 1);
+    std::uint64_t power = 1;
+    for (int bit = 63; bit >= 0; --bit) {
+      power = static_cast<std::uint64_t>(static_cast<unsigned __int128>(power) * power % t.p);
+      if ((t.q >> bit & 1) == 0) continue;
+      power = static_cast<std::uint64_t>(static_cast<unsigned __int128>(power) * t.omega % t.p);
+    }
+    CHECK(power == 1);
+    CHECK(t.omega != 1);
+    seen.insert(t.p);
+  }
+  CHECK(seen.size() == 20);
+}
+
+TEST_CASE("the random stream is ChaCha20 and repeats from its seed") {
+  // RFC 8439, appendix A.1, test vector 1: key, nonce and counter zero.
+  SecretRandom zero(SecretRandom::Seed{});
+  CHECK(zero.word() == 0x903df1a0ade0b876u);
+  const SecretRandom::Seed seed = SecretRandom::system_seed();
+  CHECK(seed != SecretRandom::system_seed());
+  SecretRandom a(seed), b(seed);
+  for (int i = 0; i < 40; ++i) CHECK(a.word() == b.word());
+  for (int i = 0; i < 100; ++i) CHECK(a.below(3) < 3);
+  CHECK(to_hex(seed).size() == 64);
+}
