@@ -61,6 +61,13 @@ Interval wave(const Interval& x, double (*f)(double), double first_peak) {
   return {std::max(-1.0, out.low), std::min(1.0, out.high)};
 }
 
+// Whether a + b was not rounded (the error term of Knuth's two-sum), so that small integers stay
+// points. False for infinities and NaN.
+bool sum_is_exact(double a, double b, double sum) {
+  const double part = sum - a;
+  return (a - (sum - part)) + (b - part) == 0.0;
+}
+
 Interval truth(bool certainly, bool possibly) {
   return {certainly ? 1.0 : 0.0, possibly ? 1.0 : 0.0};
 }
@@ -68,12 +75,18 @@ Interval truth(bool certainly, bool possibly) {
 }  // namespace
 
 Interval operator+(const Interval& a, const Interval& b) {
-  return outward(a.low + b.low, a.high + b.high);
+  const double low = a.low + b.low;
+  const double high = a.high + b.high;
+  if (sum_is_exact(a.low, b.low, low) && sum_is_exact(a.high, b.high, high)) return {low, high};
+  return outward(low, high);
 }
-Interval operator-(const Interval& a, const Interval& b) {
-  return outward(a.low - b.high, a.high - b.low);
-}
+Interval operator-(const Interval& a, const Interval& b) { return a + (-b); }
 Interval operator*(const Interval& a, const Interval& b) {
+  const double product = a.low * b.low;
+  const bool points = a.low == a.high && b.low == b.high;
+  if (points && std::fabs(product) > 0x1p-900 && std::fma(a.low, b.low, -product) == 0.0) {
+    return {product, product};
+  }
   return hull({a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high});
 }
 Interval operator/(const Interval& a, const Interval& b) {

@@ -2,8 +2,27 @@
 #include "verify/domains.h"
 
 #include <algorithm>
+#include <string>
 
 namespace lamina {
+
+Residue ResidueDomain::round_to(const Residue& x, DType dtype) const {
+  if (!traits(dtype).is_integer || x.state == Residue::State::kPoison || x.bit) return x;
+  if (const auto value = field_.known_integer(x)) return field_.integer(wrap_to(dtype, *value));
+  if (!x.finite()) return field_.poison();
+  return field_.fresh("cast to " + std::string(traits(dtype).name), {&x, 1});
+}
+
+Interval IntervalDomain::round_to(const Interval& x, DType dtype) const {
+  if (!traits(dtype).is_integer) return x;
+  if (const auto value = to_whole(x)) return integer(wrap_to(dtype, *value));
+  const Interval y = trunc(x);
+  const auto kept = [dtype](double v) {
+    return std::fabs(v) < 0x1p62 &&
+           wrap_to(dtype, static_cast<std::int64_t>(v)) == static_cast<std::int64_t>(v);
+  };
+  return kept(y.low) && kept(y.high) ? y : Interval{-kInfinity, kInfinity};
+}
 
 // Products of two residues mod p < 2^50 fit 100 bits, so 2^28 of them can be summed before one
 // reduction.

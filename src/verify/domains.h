@@ -13,7 +13,8 @@
 
 namespace lamina {
 
-// Casts between float types are the identity here: rounding is another layer.
+// Casts between float types are the identity here: rounding is another layer. A cast of a value
+// that is no known integer to an integer type is a function of its own for each type.
 class ResidueDomain {
  public:
   using Number = Residue;
@@ -23,7 +24,7 @@ class ResidueDomain {
   Residue constant(double value) const { return field_.constant(value); }
   Residue integer(std::int64_t value) const { return field_.integer(value); }
   std::optional<std::int64_t> to_whole(const Residue& x) const { return field_.known_integer(x); }
-  Residue round_to(const Residue& x, DType) const { return x; }
+  Residue round_to(const Residue& x, DType dtype) const;
   static auto scalar(const ScalarMeaning& meaning) { return meaning.residue; }
 
   bool before(const Residue& a, const Residue& b) const {
@@ -56,7 +57,8 @@ struct IntervalDomain {
     if (low != std::trunc(x.high) || !(std::fabs(low) < 0x1p62)) return std::nullopt;
     return static_cast<std::int64_t>(low);
   }
-  Interval round_to(const Interval& x, DType) const { return x; }
+  // Integers that may have wrapped around are not known at all.
+  Interval round_to(const Interval& x, DType dtype) const;
   static auto scalar(const ScalarMeaning& meaning) { return meaning.interval; }
 
   bool before(const Interval& a, const Interval& b) const {

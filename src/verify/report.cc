@@ -1,8 +1,7 @@
 // Verdicts as text and JSON.
 #include <fmt/core.h>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.h"
 #include "lamina/verify.h"
 
 namespace lamina {
@@ -11,29 +10,38 @@ namespace {
 // Larger witness tensors are left out of the report.
 constexpr std::int64_t kShownElements = 256;
 
-nlohmann::json to_json(const Witness& witness) {
-  nlohmann::json inputs = nlohmann::json::array();
+Json report(const Witness& witness) {
+  Json json;
+  json["inputs"] = Json::Array{};
   for (std::size_t i = 0; i < witness.inputs.size(); ++i) {
     const Tensor& tensor = witness.inputs[i];
-    nlohmann::json input = {{"name", witness.input_names[i]}, {"shape", tensor.shape()}};
-    if (tensor.size() <= kShownElements) input["elements"] = tensor.to_doubles();
-    inputs.push_back(std::move(input));
+    Json input;
+    input["name"] = witness.input_names[i];
+    input["dtype"] = traits(tensor.dtype()).name;
+    input["shape"] = Json::Array{};
+    for (const std::int64_t size : tensor.shape()) input["shape"].push_back(size);
+    if (tensor.size() <= kShownElements) {
+      input["elements"] = Json::Array{};
+      for (const double x : tensor.to_doubles()) input["elements"].push_back(x);
+    }
+    json["inputs"].push_back(std::move(input));
   }
-  return {{"inputs", inputs},
-          {"output", witness.output},
-          {"element", witness.element},
-          {"first", witness.a},
-          {"second", witness.b}};
+  json["output"] = witness.output;
+  json["element"] = witness.element;
+  json["first"] = witness.a;
+  json["second"] = witness.b;
+  return json;
 }
 
-nlohmann::json to_json(const FieldTuple& tuple) {
-  nlohmann::json sizes = nlohmann::json::object();
-  for (const auto& [name, value] : tuple.sizes) sizes[name] = value;
-  return {{"p", tuple.p},
-          {"q", tuple.q},
-          {"omega", tuple.omega},
-          {"seed", tuple.seed},
-          {"sizes", sizes}};
+Json report(const FieldTuple& tuple) {
+  Json json;
+  json["p"] = static_cast<std::int64_t>(tuple.p);
+  json["q"] = static_cast<std::int64_t>(tuple.q);
+  json["omega"] = static_cast<std::int64_t>(tuple.omega);
+  json["seed"] = tuple.seed;
+  json["sizes"] = Json::Object{};
+  for (const auto& [name, value] : tuple.sizes) json["sizes"][name] = value;
+  return json;
 }
 
 }  // namespace
@@ -55,24 +63,24 @@ std::string Verdict::to_text() const {
 }
 
 std::string Verdict::to_json() const {
-  nlohmann::json json = {{"version", 1},
-                         {"verdict", std::string(to_string(outcome))},
-                         {"reason", reason},
-                         {"bits", nullptr},
-                         {"runs", runs},
-                         {"compared", compared},
-                         {"uncompared", uncompared},
-                         {"abstracted", abstracted},
-                         {"branches", branches},
-                         {"unsupported", unsupported},
-                         {"shapes", shapes},
-                         {"shrunk", shrunk},
-                         {"witness", nullptr}};
-  if (bits) json["bits"] = *bits;
-  if (witness) json["witness"] = lamina::to_json(*witness);
-  json["tuples"] = nlohmann::json::array();
-  for (const FieldTuple& tuple : tuples) json["tuples"].push_back(lamina::to_json(tuple));
-  return json.dump(2);
+  Json json;
+  json["version"] = 1;
+  json["verdict"] = to_string(outcome);
+  json["reason"] = reason;
+  json["bits"] = bits ? Json(*bits) : Json();
+  json["runs"] = runs;
+  json["compared"] = compared;
+  json["uncompared"] = uncompared;
+  json["abstracted"] = Json::Object{};
+  for (const auto& [name, count] : abstracted) json["abstracted"][name] = count;
+  json["branches"] = branches;
+  json["unsupported"] = Json(unsupported);
+  json["shapes"] = Json(shapes);
+  json["shrunk"] = shrunk;
+  json["witness"] = witness ? report(*witness) : Json();
+  json["tuples"] = Json::Array{};
+  for (const FieldTuple& tuple : tuples) json["tuples"].push_back(report(tuple));
+  return json.dump();
 }
 
 }  // namespace lamina

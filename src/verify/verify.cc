@@ -68,7 +68,7 @@ class Coverage {
 bool is_branch(const std::string& function) {
   static const std::set<std::string> kBranches = {"max",   "less",  "equal", "select",
                                                   "floor", "round", "trunc", "sign"};
-  return kBranches.contains(function);
+  return kBranches.contains(function) || function.starts_with("cast to ");
 }
 
 std::uint64_t next_word(void* random) { return static_cast<SecretRandom*>(random)->word(); }

@@ -1,6 +1,8 @@
 // The identity tester: what it accepts, what it refutes, what it leaves open.
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "verify/verify_test_graphs.h"
 
 using namespace lamina;
@@ -210,4 +212,163 @@ TEST_CASE("reports") {
   const Verdict different = verify(g, h);
   CHECK(different.to_json().find("\"verdict\": \"different\"") != std::string::npos);
   CHECK(different.to_json().find("\"elements\"") != std::string::npos);
+}
+
+TEST_CASE("softmax: plain, safe, and by tiles with running maxima") {
+  const Dims scores{3, 8};
+  const auto plain = make({scores}, [](Builder& b, auto& x) {
+    const Value e = b.op("exp", {x[0]});
+    return b.op("div", {e, b.sum(e, 1)});
+  });
+  const auto safe = [&](double scale) {
+    return make({scores}, [&](Builder& b, auto& x) {
+      const Value shifted = b.op("sub", {x[0], b.max_of(x[0], 1)});
+      const Value e = b.op("exp", {b.op("mul", {shifted, b.c(scale)})});
+      return b.op("div", {e, b.sum(e, 1)});
+    });
+  };
+  const Verdict verdict = verify(plain, safe(1));
+  CHECK(verdict.outcome == Outcome::kEquivalent);
+  CHECK(verdict.branches > 0);
+  CHECK(outcome(plain, safe(0.5)) == Outcome::kDifferent);
+}
+
+TEST_CASE("attention with an online softmax in a block graph") {
+  const std::vector<Dims> shapes = {{2, 4}, {6, 4}, {6, 3}};
+  const auto attention = [&](double scale) {
+    return make(shapes, [&](Builder& b, auto& x) {
+      const Value s = b.op("mul", {b.op("matmul", {x[0], b.transpose(x[1])}), b.c(scale)});
+      const Value e = b.op("exp", {b.op("sub", {s, b.max_of(s, 1)})});
+      return b.op("matmul", {b.op("div", {e, b.sum(e, 1)}), x[2]});
+    });
+  };
+  const auto online = [&](bool rescale, std::int64_t second, std::int64_t tile) {
+    Builder t;
+    t.g.level = Level::kBlock;
+    std::vector<Value> x;
+    for (std::size_t i = 0; i < 3; ++i) x.push_back(t.in("x" + std::to_string(i), shapes[i]));
+    const double none = -std::numeric_limits<double>::infinity();
+    const Value m = t.g.add_state("m", {DType::kF32, {2, 1}, {}}, none);
+    const Value l = t.g.add_state("l", {DType::kF32, {2, 1}, {}});
+    const Value acc = t.g.add_state("acc", {DType::kF32, {2, 3}, {}});
+    const auto load = [&](Value v, std::int64_t loop, Dims shape) {
+      return t.op("load", {v}, {{"grid", Dims{}}, {"loop", loop}, {"tile", std::move(shape)}});
+    };
+    const Value q = load(x[0], -1, {2, 4});
+    const Value k = load(x[1], 0, {tile, 4});
+    const Value v = load(x[static_cast<std::size_t>(second)], 0, {tile, 3});
+    const Value s = t.op("mul", {t.op("matmul", {q, t.transpose(k)}), t.c(0.5)});
+    const Value m2 = t.op("max", {m, t.max_of(s, 1)});
+    const Value e = t.op("exp", {t.op("sub", {s, m2})});
+    const Value keep = rescale ? t.op("exp", {t.op("sub", {m, m2})}) : t.c(1);
+    t.g.add_update(m, m2);
+    t.g.add_update(l, t.op("add", {t.op("mul", {l, keep}), t.sum(e, 1)}));
+    t.g.add_update(acc, t.op("add", {t.op("mul", {acc, keep}), t.op("matmul", {e, v})}));
+    const Value y = t.op("div", {t.op("after", {acc}), t.op("after", {l})});
+    t.g.add_output("y", t.op("store", {y}, {{"grid", Dims{}}, {"shape", Dims{2, 3}}}));
+    Builder b;
+    std::vector<Value> given;
+    for (std::size_t i = 0; i < 3; ++i) given.push_back(b.in("x" + std::to_string(i), shapes[i]));
+    const std::int64_t loops = (6 + tile - 1) / tile;
+    return b.out(b.g.add("block", given, {{"grid", Dims{}}, {"loop", Dims{loops}}}, "z", {t.g}));
+  };
+  CHECK(outcome(attention(0.5), online(true, 2, 2)) == Outcome::kEquivalent);
+  CHECK(outcome(attention(0.5), online(true, 2, 4)) == Outcome::kEquivalent);  // a ragged tile
+  CHECK(outcome(attention(0.5), online(false, 2, 2)) == Outcome::kDifferent);
+  CHECK(outcome(attention(1), online(true, 2, 2)) == Outcome::kDifferent);
+}
+
+TEST_CASE("branches: what the free variables prove and what real points refute") {
+  const auto relu = make({{5}}, [](Builder& b, auto& x) { return b.op("relu", {x[0]}); });
+  const auto as_max = make({{5}}, [](Builder& b, auto& x) { return b.op("max", {b.c(0), x[0]}); });
+  CHECK(outcome(relu, as_max) == Outcome::kEquivalent);
+  const auto clamp = [](double low) {
+    return make({{5}}, [&](Builder& b, auto& x) {
+      return b.op("clamp", {x[0]}, {{"low", low}, {"high", 1.0}});
+    });
+  };
+  const auto steps = make({{5}}, [](Builder& b, auto& x) {
+    return b.op("min", {b.op("max", {x[0], b.c(-1)}), b.c(1)});
+  });
+  CHECK(outcome(clamp(-1), steps) == Outcome::kEquivalent);
+  CHECK(outcome(clamp(-0.5), steps) == Outcome::kDifferent);
+  // True, but not for every value of the free variables.
+  const auto twice = [](bool inside) {
+    return make({{5}}, [&](Builder& b, auto& x) {
+      const Value y = b.op("relu", {inside ? b.op("mul", {x[0], b.c(2)}) : x[0]});
+      return inside ? y : b.op("mul", {y, b.c(2)});
+    });
+  };
+  const Verdict open = verify(twice(true), twice(false));
+  CHECK(open.outcome == Outcome::kInconclusive);
+  CHECK(open.reason.find("max") != std::string::npos);
+  CHECK(outcome(twice(true), relu) == Outcome::kDifferent);
+}
+
+TEST_CASE("a division that vanishes on one side of a branch is not accepted") {
+  const std::vector<Dims> shapes = {{6}, {6}, {6}};
+  const auto plain = make(shapes, [](Builder& b, auto& x) { return b.op("add", {x[0], b.c(0)}); });
+  const auto vanishing = make(shapes, [](Builder& b, auto& x) {
+    const Value d = b.op("sub", {b.op("max", {x[1], x[2]}), x[1]});
+    return b.op("div", {b.op("mul", {x[0], d}), d});
+  });
+  CHECK(outcome(plain, vanishing) == Outcome::kInconclusive);
+}
+
+TEST_CASE("casts: floats keep their value, integers do not") {
+  const auto cast = [](std::vector<DType> through) {
+    return make({{9}}, [&](Builder& b, auto& x) {
+      Value y = x[0];
+      for (const DType dtype : through) y = b.op("cast", {y}, {{"dtype", dtype}});
+      return b.op("cast", {y}, {{"dtype", DType::kF32}});
+    });
+  };
+  CHECK(outcome(cast({DType::kBF16}), cast({})) == Outcome::kEquivalent);
+  CHECK(outcome(cast({DType::kI32}), cast({})) == Outcome::kDifferent);
+  CHECK(outcome(cast({DType::kI32}), cast({DType::kI32})) == Outcome::kEquivalent);
+  CHECK(outcome(cast({DType::kI8}), cast({DType::kI64})) != Outcome::kEquivalent);
+  CHECK(outcome(cast({DType::kBool}), cast({})) == Outcome::kDifferent);
+  // Integer division is not a division of reals, also where the integers are not known.
+  const auto halves = [](bool divide) {
+    return make({{9}}, [&](Builder& b, auto& x) {
+      Value y = b.op("cast", {x[0]}, {{"dtype", DType::kI32}});
+      const Value two = b.g.constant(2, DType::kI32);
+      if (divide) y = b.op("mul", {b.op("div", {y, two}), two});
+      return b.op("cast", {y}, {{"dtype", DType::kF32}});
+    });
+  };
+  CHECK(outcome(halves(true), halves(false)) == Outcome::kDifferent);
+  // Nor is the sum of two booleans their sum as numbers.
+  const auto both = [](bool before) {
+    return make({{9}}, [&](Builder& b, auto& x) {
+      const Value c = b.op("less", {x[0], b.c(0)});
+      const auto real = [&](Value v) { return b.op("cast", {v}, {{"dtype", DType::kF32}}); };
+      return before ? real(b.op("add", {c, c})) : b.op("add", {real(c), real(c)});
+    });
+  };
+  CHECK(outcome(both(true), both(false)) == Outcome::kDifferent);
+}
+
+TEST_CASE("indices are concrete, and stay inside the axis they index") {
+  const auto embed = [](std::int64_t offset) {
+    Builder b;
+    const Value table = b.in("table", {5, 3});
+    const Value ids = b.in("ids", {7}, DType::kI64);
+    Value at = ids;
+    if (offset != 0) {
+      at = b.op("mod", {b.op("add", {ids, b.g.constant(static_cast<double>(offset), DType::kI64)}),
+                        b.g.constant(5, DType::kI64)});
+    }
+    return b.out(b.op("gather", {table, at}, {{"axis", 0}}));
+  };
+  CHECK(outcome(embed(0), embed(5)) == Outcome::kEquivalent);
+  CHECK(outcome(embed(0), embed(1)) == Outcome::kDifferent);
+}
+
+TEST_CASE("orderings of reals are unsupported by name") {
+  const auto sorted = make({{6}}, [](Builder& b, auto& x) { return b.op("sort", {x[0]}); });
+  const Verdict verdict = verify(sorted, sorted);
+  CHECK(verdict.outcome == Outcome::kUnsupported);
+  CHECK(verdict.unsupported == std::vector<std::string>{"sort"});
+  CHECK(verdict.reason.find("sort") != std::string::npos);
 }

@@ -4,7 +4,7 @@
 //   using Number = ...;
 //   Number constant(double), Number integer(int64);
 //   optional<int64> to_whole(Number): the integer it certainly is (truncated toward zero)
-//   Number round_to(Number, DType): rounding of a cast to a float type
+//   Number round_to(Number, DType): rounding of a cast to a float or integer type
 //   Number dot(a, stride_a, b, stride_b, n, start): start + sum of a[i]*b[i]
 //   bool before(Number, Number): total order for sorting; throws kUnsupported where there is none
 //   static auto scalar(const ScalarMeaning&): the entry for Number
@@ -35,6 +35,14 @@ inline std::int64_t wrap_to(DType dtype, std::int64_t value) {
     default:
       return value;
   }
+}
+
+// 1 where `x` is not 0, else 0.
+template <class Number>
+Number truth(const Number& x) {
+  using num::equal;
+  using num::like;
+  return num::sub(like(x, 1.0), equal(x, like(x, 0.0)));
 }
 
 // Element `offset` of an array as a number; integers enter exactly.

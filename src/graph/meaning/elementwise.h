@@ -66,8 +66,13 @@ class ElementwiseMeaning {
       }
       out.real.push_back(meaning(x, node.attrs));
     }
-    if (node.op.name == "cast") {
+    // Integers of an algebra that does not know them are rounded like casts, so that an integer
+    // division is not taken for a division of reals.
+    if (node.op.name == "cast" || traits(dtype).is_integer) {
       for (Number& value : out.real) value = domain_.round_to(value, dtype);
+    }
+    if (dtype == DType::kBool) {
+      for (Number& value : out.real) value = truth(value);
     }
     if (!traits(dtype).is_float) settle(out);
     return out;

@@ -45,6 +45,11 @@ class LoopMeaning {
         out.real.push_back(fold_real(node, in, accesses, point, inner));
       }
     }
+    // See ElementwiseMeaning: integers and booleans that are not known as such.
+    for (Number& value : out.real) {
+      if (traits(type.dtype).is_integer) value = domain_.round_to(value, type.dtype);
+      if (type.dtype == DType::kBool) value = truth(value);
+    }
     return out;
   }
 

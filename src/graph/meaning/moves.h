@@ -38,6 +38,9 @@ class MoveMeaning {
   // --- move ------------------------------------------------------------------------------------
 
   void run_copy(const Copy& copy, const std::vector<const A*>& in, A& out) {
+    if (!out.is_whole && !traits(out.dtype).is_float && copy.combine != Combine::kSet) {
+      fail(ErrorCode::kUnsupported, "integers to be combined are not known in this algebra");
+    }
     std::vector<Shape> shapes;
     for (const A* a : in) shapes.push_back(a->shape);
     const BoundAccess to(copy.to, out.shape, shapes);
