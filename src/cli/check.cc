@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "lamina/error.h"
 #include "lamina/verify.h"
 
 namespace lamina::cli {

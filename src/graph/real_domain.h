@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <optional>
+#include <span>
 
 #include "graph/interpret.h"
 #include "num/half.h"
@@ -33,10 +34,17 @@ struct RealDomain {
     }
   }
 
-  double dot(const double* a, std::int64_t step_a, const double* b, std::int64_t step_b,
-             std::int64_t n, double start) const {
-    for (std::int64_t i = 0; i < n; ++i) start += a[i * step_a] * b[i * step_b];
-    return start;
+  void dots(const Strided<double>& a, const Strided<double>& b, std::int64_t n,
+            std::span<double> totals) const {
+    for (std::int64_t k = 0; k < n; ++k) {
+      const double* x = a.at + k * a.step;
+      const double* y = b.at + k * b.step;
+      for (double& total : totals) {
+        total += *x * *y;
+        x += a.next;
+        y += b.next;
+      }
+    }
   }
 };
 

@@ -2,7 +2,9 @@
 #include "verify/domains.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
+#include <vector>
 
 namespace lamina {
 
@@ -24,43 +26,23 @@ Interval IntervalDomain::round_to(const Interval& x, DType dtype) const {
   return kept(y.low) && kept(y.high) ? y : Interval{-kInfinity, kInfinity};
 }
 
-// Products of two residues mod p < 2^50 fit 100 bits, so 2^28 of them can be summed before one
-// reduction.
-Residue ResidueDomain::dot(const Residue* a, std::int64_t step_a, const Residue* b,
-                           std::int64_t step_b, std::int64_t n, Residue start) const {
-  using Wide = unsigned __int128;
-  constexpr std::int64_t kBlock = std::int64_t{1} << 27;
-  for (std::int64_t first = 0; first < n; first += kBlock) {
-    const std::int64_t count = std::min(kBlock, n - first);
-    Wide p = 0;
-    Wide q = 0;
-    auto slot = Residue::Slot::kKnown;
-    bool finite = true;
-    for (std::int64_t i = first; i < first + count; ++i) {
-      const Residue& x = a[i * step_a];
-      const Residue& y = b[i * step_b];
-      p += Wide(x.p) * y.p;
-      q += Wide(x.q) * y.q;
-      slot = std::max(slot, std::max(x.slot, y.slot));
-      finite = finite && x.finite() && y.finite();
-    }
-    // A product with an infinite or undefined factor is undefined.
-    if (!finite) return field_.poison();
-    start = start + field_.finite(static_cast<std::uint64_t>(p % field_.p()),
-                                  static_cast<std::uint64_t>(q % field_.q()), slot);
-  }
-  return start;
-}
+namespace {
 
-// Midpoint and radius: the sum of the products of the midpoints, with every rounding counted.
-Interval IntervalDomain::dot(const Interval* a, std::int64_t step_a, const Interval* b,
-                             std::int64_t step_b, std::int64_t n, Interval start) const {
+// Exact sums of products: two residues mod p < 2^50 multiply to 100 bits, so 2^28 products fit.
+struct ProductSum {
+  unsigned __int128 p = 0;
+  unsigned __int128 q = 0;
+  Residue::Slot slot = Residue::Slot::kKnown;
+  bool finite = true;
+};
+
+// An enclosure of a sum of products by midpoint and radius, with every rounding counted.
+struct MidpointSum {
   double sum = 0.0;
   double magnitude = 0.0;
   double radius = 0.0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Interval& x = a[i * step_a];
-    const Interval& y = b[i * step_b];
+
+  void add(const Interval& x, const Interval& y) {
     const double mx = 0.5 * x.low + 0.5 * x.high;
     const double my = 0.5 * y.low + 0.5 * y.high;
     // Each radius covers the rounding of its midpoint.
@@ -70,10 +52,58 @@ Interval IntervalDomain::dot(const Interval* a, std::int64_t step_a, const Inter
     magnitude += std::fabs(mx * my);
     radius += std::fabs(mx) * ry + std::fabs(my) * rx + rx * ry;
   }
-  if (!std::isfinite(magnitude) || !std::isfinite(radius)) return {-kInfinity, kInfinity};
-  const double steps = static_cast<double>(n) + 4.0;
-  const double error = (radius + magnitude * steps * 0x1p-52) * (1 + steps * 0x1p-50) + 0x1p-1000;
-  return start + Interval{sum - error, sum + error};
+
+  Interval enclosure(std::int64_t terms) const {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    if (!std::isfinite(magnitude) || !std::isfinite(radius)) return {-kInfinity, kInfinity};
+    const double steps = static_cast<double>(terms) + 4.0;
+    const double error = (radius + magnitude * steps * 0x1p-52) * (1 + steps * 0x1p-50) + 0x1p-1000;
+    return {sum - error, sum + error};
+  }
+};
+
+}  // namespace
+
+void ResidueDomain::dots(const Strided<Residue>& a, const Strided<Residue>& b, std::int64_t n,
+                         std::span<Residue> totals) const {
+  constexpr std::int64_t kTerms = std::int64_t{1} << 27;
+  std::vector<ProductSum> sums(totals.size());
+  for (std::int64_t first = 0; first < n; first += kTerms) {
+    std::fill(sums.begin(), sums.end(), ProductSum{});
+    for (std::int64_t k = first; k < std::min(n, first + kTerms); ++k) {
+      const Residue* x = a.at + k * a.step;
+      const Residue* y = b.at + k * b.step;
+      for (ProductSum& sum : sums) {
+        sum.p += static_cast<unsigned __int128>(x->p) * y->p;
+        sum.q += std::uint64_t{x->q} * y->q;
+        sum.slot = std::max(sum.slot, std::max(x->slot, y->slot));
+        sum.finite = sum.finite && x->finite() && y->finite();
+        x += a.next;
+        y += b.next;
+      }
+    }
+    for (std::size_t j = 0; j < totals.size(); ++j) {
+      const auto p = static_cast<std::uint64_t>(sums[j].p % field_.p());
+      const auto q = static_cast<std::uint64_t>(sums[j].q % field_.q());
+      // A product with an infinite or undefined factor is undefined.
+      totals[j] = sums[j].finite ? totals[j] + field_.finite(p, q, sums[j].slot) : field_.poison();
+    }
+  }
+}
+
+void IntervalDomain::dots(const Strided<Interval>& a, const Strided<Interval>& b, std::int64_t n,
+                          std::span<Interval> totals) const {
+  std::vector<MidpointSum> sums(totals.size());
+  for (std::int64_t k = 0; k < n; ++k) {
+    const Interval* x = a.at + k * a.step;
+    const Interval* y = b.at + k * b.step;
+    for (MidpointSum& sum : sums) {
+      sum.add(*x, *y);
+      x += a.next;
+      y += b.next;
+    }
+  }
+  for (std::size_t j = 0; j < totals.size(); ++j) totals[j] = totals[j] + sums[j].enclosure(n);
 }
 
 }  // namespace lamina

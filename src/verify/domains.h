@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 
 #include "base/check.h"
 #include "graph/interpret.h"
@@ -34,8 +35,8 @@ class ResidueDomain {
     return *x < *y;
   }
 
-  Residue dot(const Residue* a, std::int64_t step_a, const Residue* b, std::int64_t step_b,
-              std::int64_t n, Residue start) const;
+  void dots(const Strided<Residue>& a, const Strided<Residue>& b, std::int64_t n,
+            std::span<Residue> totals) const;
 
  private:
   const ResidueField& field_;
@@ -67,8 +68,8 @@ struct IntervalDomain {
     fail(ErrorCode::kUnsupported, "the order of two values is not decided at this point");
   }
 
-  Interval dot(const Interval* a, std::int64_t step_a, const Interval* b, std::int64_t step_b,
-               std::int64_t n, Interval start) const;
+  void dots(const Strided<Interval>& a, const Strided<Interval>& b, std::int64_t n,
+            std::span<Interval> totals) const;
 
  private:
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();

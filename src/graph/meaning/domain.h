@@ -5,7 +5,7 @@
 //   Number constant(double), Number integer(int64);
 //   optional<int64> to_whole(Number): the integer it certainly is (truncated toward zero)
 //   Number round_to(Number, DType): rounding of a cast to a float or integer type
-//   Number dot(a, stride_a, b, stride_b, n, start): start + sum of a[i]*b[i]
+//   void dots(Strided a, Strided b, n, totals): totals[j] += sum over k < n of a(k, j) * b(k, j)
 //   bool before(Number, Number): total order for sorting; throws kUnsupported where there is none
 //   static auto scalar(const ScalarMeaning&): the entry for Number
 #pragma once
@@ -36,6 +36,14 @@ inline std::int64_t wrap_to(DType dtype, std::int64_t value) {
       return value;
   }
 }
+
+// Numbers that a block of inner products walks: (k, j) is at[k * step + j * next].
+template <class Number>
+struct Strided {
+  const Number* at;
+  std::int64_t step;
+  std::int64_t next;
+};
 
 // 1 where `x` is not 0, else 0.
 template <class Number>

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "graph/meaning/domain.h"
+#include "graph/meaning/contract.h"
 
 namespace lamina {
 
@@ -32,15 +32,16 @@ class LoopMeaning {
     for (std::size_t k = 0; k < in.size(); ++k) {
       affine = affine && accesses[k].affine_within(extents) && !in[k]->is_whole;
     }
+    if (affine) {
+      out.real = AffineContraction<Domain>(domain_, accesses, extents, form.output_rank).run(in);
+    }
     Walker at(outer, std::vector<std::int64_t>(outer.size(), 0));
     std::vector<std::int64_t> point(extents.size(), 0);
-    const std::int64_t count = element_count(outer);
+    const std::int64_t count = affine ? 0 : element_count(outer);
     for (std::int64_t i = 0; i < count; ++i, at.next()) {
       std::copy(at.index.begin(), at.index.end(), point.begin());
       if (whole) {
         out.whole.push_back(wrap_to(type.dtype, fold_whole(node, in, accesses, point, inner)));
-      } else if (affine) {
-        out.real.push_back(fold_affine(in, accesses, point, inner));
       } else {
         out.real.push_back(fold_real(node, in, accesses, point, inner));
       }
@@ -65,42 +66,6 @@ class LoopMeaning {
       accesses.emplace_back(form.operands[k], shapes[k], shapes);
     }
     return accesses;
-  }
-
-  // A contraction of two reals whose accesses are affine: strided inner products.
-  Number fold_affine(const std::vector<const A*>& in, const std::vector<BoundAccess>& accesses,
-                     const std::vector<std::int64_t>& point, const Shape& inner) {
-    const std::size_t split = point.size() - inner.size();
-    std::int64_t base[2] = {accesses[0].base(), accesses[1].base()};
-    for (std::size_t loop = 0; loop < split; ++loop) {
-      for (int k = 0; k < 2; ++k) {
-        base[k] +=
-            accesses[static_cast<std::size_t>(k)].stride(static_cast<int>(loop)) * point[loop];
-      }
-    }
-    const auto stride = [&](int k, std::size_t loop) {
-      return accesses[static_cast<std::size_t>(k)].stride(static_cast<int>(split + loop));
-    };
-    Number total = domain_.integer(0);
-    if (element_count(inner) == 0) return total;
-    const std::size_t last = inner.empty() ? 0 : inner.size() - 1;
-    const std::int64_t run = inner.empty() ? 1 : inner[last];
-    std::vector<std::int64_t> strides_a(last), strides_b(last);
-    for (std::size_t loop = 0; loop < last; ++loop) {
-      strides_a[loop] = stride(0, loop);
-      strides_b[loop] = stride(1, loop);
-    }
-    const Shape head(inner.begin(), inner.begin() + static_cast<std::ptrdiff_t>(last));
-    Walker a(head, strides_a);
-    Walker b(head, strides_b);
-    const std::int64_t step_a = inner.empty() ? 0 : stride(0, last);
-    const std::int64_t step_b = inner.empty() ? 0 : stride(1, last);
-    const std::int64_t count = element_count(head);
-    for (std::int64_t i = 0; i < count; ++i, a.next(), b.next()) {
-      total = domain_.dot(in[0]->real.data() + base[0] + a.offset, step_a,
-                          in[1]->real.data() + base[1] + b.offset, step_b, run, total);
-    }
-    return total;
   }
 
   template <class Visit>

@@ -1,0 +1,89 @@
+// Contractions of two real operands with affine accesses: blocks of strided inner products.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+#include "graph/meaning/domain.h"
+
+namespace lamina {
+
+template <class Domain>
+class AffineContraction {
+ public:
+  using Number = typename Domain::Number;
+  using A = Array<Number>;
+
+  // `extents` are the loops, the first `output_rank` of which are the axes of the output.
+  AffineContraction(Domain& domain, const std::vector<BoundAccess>& accesses, const Shape& extents,
+                    int output_rank)
+      : domain_(domain), extents_(extents), split_(static_cast<std::size_t>(output_rank)) {
+    for (std::size_t k = 0; k < 2; ++k) {
+      base_[k] = accesses[k].base();
+      for (std::size_t loop = 0; loop < extents.size(); ++loop) {
+        strides_[k].push_back(accesses[k].stride(static_cast<int>(loop)));
+      }
+    }
+  }
+
+  std::vector<Number> run(const std::vector<const A*>& in) {
+    const std::size_t lines = split_ == 0 ? 0 : split_ - 1;
+    const std::int64_t columns = split_ == 0 ? 1 : extents_[lines];
+    std::vector<Number> out(static_cast<std::size_t>(element_count(part(extents_, 0, split_))),
+                            domain_.integer(0));
+    if (out.empty()) return out;
+    Walker a(part(extents_, 0, lines), part(strides_[0], 0, lines));
+    Walker b(part(extents_, 0, lines), part(strides_[1], 0, lines));
+    const std::int64_t next_a = split_ == 0 ? 0 : strides_[0][lines];
+    const std::int64_t next_b = split_ == 0 ? 0 : strides_[1][lines];
+    for (std::span<Number> rest(out); !rest.empty(); a.next(), b.next()) {
+      for (std::int64_t column = 0; column < columns; column += kBlock) {
+        const std::int64_t count = std::min(kBlock, columns - column);
+        block(
+            Strided<Number>{in[0]->real.data() + base_[0] + a.offset + column * next_a, 0, next_a},
+            Strided<Number>{in[1]->real.data() + base_[1] + b.offset + column * next_b, 0, next_b},
+            rest.first(static_cast<std::size_t>(count)));
+        rest = rest.subspan(static_cast<std::size_t>(count));
+      }
+    }
+    return out;
+  }
+
+ private:
+  // Outputs whose operands are walked together, so that each line of memory is fetched once.
+  static constexpr std::int64_t kBlock = 16;
+
+  template <class T>
+  static std::vector<T> part(const std::vector<T>& all, std::size_t first, std::size_t last) {
+    return {all.begin() + static_cast<std::ptrdiff_t>(first),
+            all.begin() + static_cast<std::ptrdiff_t>(last)};
+  }
+
+  // All reduction loops for a block of outputs; the innermost one is the domain's.
+  void block(Strided<Number> a, Strided<Number> b, std::span<Number> totals) {
+    const std::size_t rank = extents_.size();
+    const std::size_t last = rank == split_ ? split_ : rank - 1;
+    const std::int64_t run = rank == split_ ? 1 : extents_[last];
+    const Shape head = part(extents_, split_, last);
+    Walker at_a(head, part(strides_[0], split_, last));
+    Walker at_b(head, part(strides_[1], split_, last));
+    if (rank != split_) {
+      a.step = strides_[0][last];
+      b.step = strides_[1][last];
+    }
+    const std::int64_t count = run == 0 ? 0 : element_count(head);
+    for (std::int64_t i = 0; i < count; ++i, at_a.next(), at_b.next()) {
+      domain_.dots({a.at + at_a.offset, a.step, a.next}, {b.at + at_b.offset, b.step, b.next}, run,
+                   totals);
+    }
+  }
+
+  Domain& domain_;
+  const Shape& extents_;
+  std::size_t split_;
+  std::int64_t base_[2];
+  std::vector<std::int64_t> strides_[2];
+};
+
+}  // namespace lamina
