@@ -3,9 +3,10 @@
 
   .venv/bin/python bench/memory.py [--lamina build/release/lamina] [--threads 2]
 
-The bar: weights in the form that runs read (packed, or plain as an embedding's) + inputs and outputs
-+ 1.2 x the planned arena + 16 MiB. The idle process is lamina serving a program of one addition. Prints a table in Markdown, writes
-bench/results/memory.json; exit status 1 when a program is above its bar.
+The bar: weights in the form that runs read (packed, or plain as an embedding's) + inputs and
+outputs + 1.2 x the planned arena + 16 MiB. The idle process is lamina serving a program of one
+addition. Prints a table in Markdown, writes bench/results/memory.json; exit status 1 when a
+program is above its bar.
 """
 import argparse
 import pathlib
