@@ -28,7 +28,7 @@ struct ProgramStats {
   std::vector<std::string> fallback_ops;
   std::int64_t packed_weight_bytes = 0;
   std::int64_t plain_weight_bytes = 0;  // of weights that runs read as they are
-  std::int64_t arena_bytes = 0;  // planned for the last size binding
+  std::int64_t arena_bytes = 0;         // planned for the last size binding
 };
 
 // A compiled graph. Holds its weights and state. One run at a time per Program; different programs

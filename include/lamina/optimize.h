@@ -20,9 +20,9 @@ struct OptimizeOptions {
   double budget_s = 60.0;  // stop looking for candidates after this many seconds
   int threads = 0;         // of the timed runs; 0: all cores
   int candidates = 8;      // tilings compiled per fusion
-  std::int64_t seed = 1;         // of the inputs of comparisons and timings
-  std::string cache_dir;         // "": the default; holds compiled kernels and found programs
-  bool fresh = false;            // do not use, nor add to, the programs found by earlier runs
+  std::int64_t seed = 1;   // of the inputs of comparisons and timings
+  std::string cache_dir;   // "": the default; holds compiled kernels and found programs
+  bool fresh = false;      // do not use, nor add to, the programs found by earlier runs
   std::int64_t rotate_bytes = 256 << 20;  // weights are rotated through this much memory
 
   template <class Self, class Visit>

@@ -1,9 +1,9 @@
 // Poison, infinities, fresh values and their symmetries: what residues must not invent.
-#include "num/residue.h"
-
 #include <doctest/doctest.h>
 
 #include <array>
+
+#include "num/residue.h"
 
 using lamina::Residue;
 using lamina::ResidueField;
