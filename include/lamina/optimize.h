@@ -64,7 +64,7 @@ struct OptimizeResult {
   double search_s = 0.0;
   std::string verdict;  // of the whole: the weakest of its regions'
   std::optional<double> bits;
-  double error = 0.0;  // largest error against the reference device / tolerance
+  std::string refusal;  // why a program with fused regions was not kept; empty: it was
   std::vector<RegionReport> regions;
   StopReason stopped = StopReason::kFinished;
   std::string source;  // generated code of the chosen program

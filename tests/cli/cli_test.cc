@@ -110,6 +110,43 @@ TEST_CASE("bench times random inputs and serves given ones") {
   CHECK(load_npy(box.path("o/1.npy")).to_integers()[3] == 8);
 }
 
+TEST_CASE("optimize writes an equal program and reports on it") {
+  const Sandbox box;
+  const std::string text =
+      "lamina 1\ngraph g(x: f32[4, 48], weight w: f32[48, 32]) {\n"
+      "  return y=silu(matmul(rms_norm(x, axes=[-1]), w))\n}\n";
+  write_all(box.path("a.lam"), text);
+  write_all(box.path("b.lam"), text);
+  const std::string common = " --cache-dir $/cache --threads 1 --candidates 2 --rotate-bytes 0";
+  box.refuses("optimize $/a.lam", 2, "--output-dir (-o) is required");
+  box.refuses("optimize $/a.lam -o $/o --target abacus", 3, "no device 'abacus'");
+  const Outcome one = box.lamina("optimize $/a.lam -o $/one --json $/report.json" + common);
+  CHECK_MESSAGE(one.status == 0, one.err);
+  CHECK(one.err == "");  // no progress line without a terminal
+  const Json report = Json::parse(read_all(box.path("report.json")));
+  const Json& program = report.at("programs").array().at(0);
+  CHECK(program.at("name").text() == "a");
+  CHECK(program.at("before_ms").real() > 0.0);
+  CHECK(program.at("bits").is_null());
+  CHECK(program.at("stopped").text() == "finished");
+  CHECK(program.at("regions").array().size() == 1);
+  CHECK_FALSE(fs::exists(box.path("one/graph.safetensors")));  // the weights were made up
+  CHECK(box.lamina("check $/a.lam $/one/graph.lam").status == 0);
+
+  // Found programs are remembered; several models share one report.
+  const Outcome two = box.lamina("optimize $/a.lam $/b.lam -o $/two" + common);
+  CHECK_MESSAGE(two.status == 0, two.err);
+  CHECK(two.out.find("ratio") != std::string::npos);
+  const Json both = Json::parse(read_all(box.path("two/report.json")));
+  REQUIRE(both.at("programs").array().size() == 2);
+  for (const Json& each : both.at("programs").array()) {
+    CHECK(each.at("regions").array().at(0).at("from_cache").flag());
+    const std::string folder = "two/" + each.at("name").text();
+    CHECK(fs::exists(box.path(folder + "/graph.lam")));
+    CHECK(fs::file_size(box.path(folder + "/code.cc")) > 100);
+  }
+}
+
 TEST_CASE("bad arguments and input: 2") {
   const Sandbox box;
   write_all(box.path("m.lam"), kModel);

@@ -1,0 +1,155 @@
+// lamina optimize: faster programs, equal to the models, and what became of them in numbers.
+#include "lamina/optimize.h"
+
+#include <fmt/core.h>
+
+#include <filesystem>
+#include <set>
+
+#include "base/check.h"
+#include "base/files.h"
+#include "base/progress.h"
+#include "base/stop.h"
+#include "base/version.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/optimize_report.h"
+#include "lamina/io.h"
+
+namespace lamina::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct OptimizeCommandOptions {
+  std::vector<std::string> models;
+  std::vector<std::string> fix;
+  std::vector<std::string> size;
+  std::string output_dir;
+  std::string target = "cpu";
+  Seconds budget{OptimizeOptions{}.budget_s};
+  OptimizeOptions optimize;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("MODEL", self.models, "models: .lam, .onnx, folders with config.json and weights");
+    visit("fix", self.fix, "NAME=FILE.npy: elements of an ONNX input that decides shapes");
+    visit("size", self.size, "NAME=N: the value of a named size");
+    visit("output_dir", self.output_dir, "folder for the results; it is made");
+    visit("target", self.target, "the device to optimise for: see 'lamina devices'");
+    visit("budget", self.budget, "time to spend on the search of each model");
+    OptimizeOptions::fields(self.optimize, visit);
+  }
+};
+
+// A model, what it is called in reports, and the folder of its results.
+struct Job {
+  std::string model;
+  std::string name;
+  fs::path folder;
+};
+
+// One model's results lie in the folder itself, those of several in folders of their own.
+std::vector<Job> plan_jobs(const OptimizeCommandOptions& options) {
+  require(!options.output_dir.empty(), "--output-dir (-o) is required");
+  const fs::path root = options.output_dir;
+  std::set<std::string> taken;
+  std::vector<Job> jobs;
+  for (const std::string& model : options.models) {
+    fs::path path = fs::path(model).lexically_normal();
+    if (!path.has_filename()) path = path.parent_path();
+    std::string name = file_name(path.stem().string());
+    while (!taken.insert(name).second) name += "_";
+    jobs.push_back({model, name, options.models.size() == 1 ? root : root / name});
+  }
+  return jobs;
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder.string(), error.message());
+  }
+}
+
+Graph load(const OptimizeCommandOptions& options, const Job& job) {
+  ModelOptions model;
+  model.model = job.model;
+  model.fix = options.fix;
+  model.size = options.size;
+  return load_model(model);
+}
+
+// Weights that the model came without have random elements, made for the timings: they go.
+Graph without_random_weights(const Graph& model, Graph result) {
+  for (Input& input : result.inputs) {
+    if (input.role != Role::kWeight) continue;
+    const Value value = model.find(result.node({input.node, 0}).name);
+    if (model.input(value.node)->value.empty()) input.value = Tensor();
+  }
+  return result;
+}
+
+void write_program(const Job& job, const Graph& model, const OptimizeResult& result) {
+  make_folder(job.folder);
+  save_model((job.folder / "graph.lam").string(), without_random_weights(model, result.graph));
+  write_file_atomically((job.folder / "code.cc").string(), result.source);
+}
+
+void write_reports(const OptimizeCommandOptions& options, const Json& report,
+                   std::span<const ProgramResult> programs) {
+  const fs::path root = options.output_dir;
+  make_folder(root);
+  write_file_atomically((root / "report.json").string(), report.dump());
+  write_file_atomically((root / "report.txt").string(),
+                        report_head(report) + program_table(programs) + region_table(programs));
+}
+
+void describe_machine(const OptimizeCommandOptions& options, const Device& device, Json& report) {
+  report["version"] = 1;
+  report["lamina"] = version();
+  report["target"] = device.name();
+  report["machine"] = device.description();
+  report["options"] = to_json(options);
+  report["programs"] = Json::Array{};
+}
+
+int optimize_models(const OptimizeCommandOptions& options, Json& report) {
+  const Device& device = find_device(options.target);
+  const std::vector<Job> jobs = plan_jobs(options);
+  OptimizeOptions search = options.optimize;
+  search.budget_s = options.budget.value;
+  describe_machine(options, device, report);
+  const Interrupt interrupt;
+  std::vector<ProgramResult> programs;
+  for (const Job& job : jobs) {
+    if (interrupt.requested()) break;
+    ProgressLine line;
+    const auto progress = [&](const std::string& what, double done) {
+      line.show(fmt::format("{} ({} of {}): {:.0f} % {}", job.name, programs.size() + 1,
+                            jobs.size(), 100.0 * done, what));
+    };
+    const Graph graph = load(options, job);
+    programs.push_back({job.name, job.model, {}});
+    programs.back().result = optimize(graph, device, search, interrupt.token(), progress);
+    write_program(job, graph, programs.back().result);
+    // What the report does not need is dropped: many models would fill the memory.
+    programs.back().result.graph = {};
+    report["programs"].push_back(describe(programs.back()));
+  }
+  write_reports(options, report, programs);
+  fmt::print("{}", program_table(programs));
+  if (programs.size() == 1) fmt::print("{}", region_table(programs));
+  if (programs.size() == jobs.size()) return kYes;
+  fail(ErrorCode::kExhausted, "stopped after {} of {} models", programs.size(), jobs.size());
+}
+
+}  // namespace
+
+Command optimize_command() {
+  return command<OptimizeCommandOptions>(
+      "optimize", "find faster programs that compute the same as the models", optimize_models);
+}
+
+}  // namespace lamina::cli

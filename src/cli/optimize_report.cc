@@ -1,0 +1,127 @@
+// Writes optimisation results for people and for programs.
+#include "cli/optimize_report.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace lamina::cli {
+namespace {
+
+using Row = std::vector<std::string>;
+
+// Columns as wide as their widest cell; the first and the last to the left, numbers to the right.
+std::string align(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const Row& row : rows) {
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line = fmt::format("{:<{}}", row[0], widths[0]);
+    for (std::size_t c = 1; c + 1 < row.size(); ++c) {
+      line += fmt::format("  {:>{}}", row[c], widths[c]);
+    }
+    text += line + "  " + row.back() + "\n";
+  }
+  return text;
+}
+
+std::string milliseconds(double value) { return fmt::format("{:.4f}", value); }
+
+std::string ratio_text(double before, double after) {
+  return after > 0 ? fmt::format("{:.2f}x", before / after) : "-";
+}
+
+double ratio(double before, double after) { return after > 0 ? before / after : 0.0; }
+
+std::string_view stop_reason(StopReason reason) {
+  switch (reason) {
+    case StopReason::kFinished:
+      return "finished";
+    case StopReason::kBudget:
+      return "budget";
+    case StopReason::kStopped:
+      return "stopped";
+  }
+  return "";
+}
+
+Json describe(const RegionReport& region) {
+  Json row;
+  row["name"] = region.name;
+  row["hash"] = region.hash;
+  row["count"] = region.count;
+  row["nodes"] = region.nodes;
+  row["before_ms"] = region.before_ms;
+  row["after_ms"] = region.after_ms;
+  row["ratio"] = ratio(region.before_ms, region.after_ms);
+  row["verdict"] = region.verdict;
+  row["bits"] = region.bits ? Json(*region.bits) : Json();
+  row["choice"] = region.choice;
+  row["candidates"] = region.candidates;
+  row["refused"] = region.refused;
+  row["timed"] = region.timed;
+  row["from_cache"] = region.from_cache;
+  row["search_s"] = region.search_s;
+  return row;
+}
+
+}  // namespace
+
+Json describe(const ProgramResult& program) {
+  const OptimizeResult& result = program.result;
+  Json row;
+  row["name"] = program.name;
+  row["model"] = program.model;
+  row["before_ms"] = result.before_ms;
+  row["after_ms"] = result.after_ms;
+  row["ratio"] = result.ratio();
+  row["spread"] = result.spread;
+  row["verdict"] = result.verdict;
+  row["bits"] = result.bits ? Json(*result.bits) : Json();
+  row["refusal"] = result.refusal.empty() ? Json() : Json(result.refusal);
+  row["search_s"] = result.search_s;
+  row["stopped"] = stop_reason(result.stopped);
+  row["regions"] = Json::Array{};
+  for (const RegionReport& region : result.regions) row["regions"].push_back(describe(region));
+  return row;
+}
+
+std::string report_head(const Json& report) {
+  return fmt::format("lamina {}, target {}: {}\n\n", report.at("lamina").text(),
+                     report.at("target").text(), report.at("machine").text());
+}
+
+std::string program_table(std::span<const ProgramResult> programs) {
+  std::vector<Row> rows = {{"program", "before ms", "after ms", "ratio", "spread", "verdict"}};
+  for (const ProgramResult& program : programs) {
+    const OptimizeResult& result = program.result;
+    std::string verdict = result.verdict;
+    if (!result.refusal.empty()) verdict += " (" + result.refusal + ")";
+    if (result.stopped == StopReason::kBudget) verdict += " (budget spent)";
+    if (result.stopped == StopReason::kStopped) verdict += " (stopped)";
+    rows.push_back({program.name, milliseconds(result.before_ms), milliseconds(result.after_ms),
+                    ratio_text(result.before_ms, result.after_ms),
+                    fmt::format("{:.0f} %", 100.0 * result.spread), verdict});
+  }
+  return align(rows);
+}
+
+std::string region_table(std::span<const ProgramResult> programs) {
+  std::vector<Row> rows = {{"subprogram", "times", "nodes", "before ms", "after ms", "ratio",
+                            "tried", "refused", "choice"}};
+  for (const ProgramResult& program : programs) {
+    for (const RegionReport& region : program.result.regions) {
+      rows.push_back({programs.size() == 1 ? region.name : program.name + ": " + region.name,
+                      std::to_string(region.count), std::to_string(region.nodes),
+                      milliseconds(region.before_ms), milliseconds(region.after_ms),
+                      ratio_text(region.before_ms, region.after_ms),
+                      std::to_string(region.candidates), std::to_string(region.refused),
+                      region.choice + (region.from_cache ? " (from cache)" : "")});
+    }
+  }
+  return rows.size() == 1 ? "" : "\n" + align(rows);
+}
+
+}  // namespace lamina::cli
