@@ -1,11 +1,7 @@
 // SplitMix64 as a counter-based generator.
 #include "base/rng.h"
 
-#include <sys/random.h>
-
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <numbers>
 
 #include "base/check.h"
@@ -49,16 +45,6 @@ double Rng::normal() {
 
 Rng Rng::split(std::uint64_t label) const {
   return Rng(mix(mix(key_ + kGolden) ^ mix(label + 0x632be59bd9b4e019U)));
-}
-
-std::uint64_t os_entropy() {
-  std::uint64_t value = 0;
-  ssize_t got = -1;
-  do {
-    got = getrandom(&value, sizeof value, 0);
-  } while (got < 0 && errno == EINTR);
-  if (got != sizeof value) fail(ErrorCode::kIo, "no random numbers: {}", std::strerror(errno));
-  return value;
 }
 
 }  // namespace lamina

@@ -1,5 +1,4 @@
-// Random numbers: a counter-based generator that is always passed explicitly, and the entropy of
-// the operating system.
+// Random numbers: a counter-based generator that is always passed explicitly.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +26,5 @@ class Rng {
   std::uint64_t key_;
   std::uint64_t count_ = 0;
 };
-
-// 64 bits from the operating system, for what must not be foreseen. Throws kIo.
-std::uint64_t os_entropy();
 
 }  // namespace lamina

@@ -3,18 +3,13 @@
 
 #include "base/check.h"
 #include "graph/gradient_rules.h"
+#include "graph/shaping.h"
 #include "graph/simplify.h"
 
 namespace lamina {
 namespace {
 
 bool is_float(const Type& type) { return traits(type.dtype).is_float; }
-
-// A tensor of this type whose elements are all `value`.
-Value fill(Graph& graph, const Type& type, double value) {
-  return graph.add("constant", {},
-                   {{"value", value}, {"dtype", type.dtype}, {"shape", type.shape}});
-}
 
 // Adds the gradient nodes behind the forward nodes of a graph.
 class Backward {
@@ -30,7 +25,7 @@ class Backward {
   }
 
   void walk(Value loss) {
-    grads_[loss] = fill(graph_, graph_.type(loss), 1.0);
+    grads_[loss] = filled(graph_, graph_.type(loss), 1.0);
     for (std::size_t n = needed_.size(); n-- > 0;) {
       if (needed_[n] && graph_.nodes[n].op->name != "input") visit(static_cast<NodeId>(n));
     }
@@ -39,7 +34,7 @@ class Backward {
   // The gradient that arrived at an input: zeros when the loss does not depend on it.
   Value grad(Value input) {
     const auto found = grads_.find(input);
-    return found != grads_.end() ? found->second : fill(graph_, Type(graph_.type(input)), 0.0);
+    return found != grads_.end() ? found->second : filled(graph_, Type(graph_.type(input)), 0.0);
   }
 
  private:

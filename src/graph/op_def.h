@@ -101,7 +101,6 @@ struct OrderForm {
   bool prefer_last = false;  // of equal elements, take the last
   bool values = true;
   bool positions = false;
-  bool drop_axis = false;  // argmax without keepdims
 };
 
 // How a copied element meets the one that is there.

@@ -27,7 +27,6 @@ OrderForm position_form(const NodeView& node, bool largest) {
   form.prefer_last = node.attrs.flag("select_last");
   form.values = false;
   form.positions = true;
-  form.drop_axis = !node.attrs.flag("keepdims");
   return form;
 }
 

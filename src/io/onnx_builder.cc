@@ -123,8 +123,6 @@ Value OnnxBuilder::put(const Item& item) {
   return put_known(item);
 }
 
-Item OnnxBuilder::opaque(const Item& item) { return from_value(put(item)); }
-
 Value OnnxBuilder::put_known(const Item& item) {
   if (const auto value = uniform_value(item.constant)) {
     return put_filled(*value, item.dtype, item.shape);

@@ -57,8 +57,6 @@ class OnnxBuilder {
                             const Attrs& attrs = {}, const std::vector<Graph>& graphs = {});
   // The value of an item in the graph, which it enters when it is not there.
   Value put(const Item& item);
-  // The same item, certainly in the graph and not known: its uses are not folded.
-  Item opaque(const Item& item);
 
   // A constant of the given dtype.
   static Item scalar(double value, DType dtype);

@@ -23,7 +23,6 @@ using namespace search;
 
 // Part of the key of every found recipe: raised when generated code changes its speed or meaning.
 constexpr const char* kSearchVersion = "1";
-constexpr std::int64_t kSmallExtent = 8;       // dimensions of the instances that are proved
 constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
 
 // Equal subprograms of the model, searched once.
