@@ -114,8 +114,6 @@ class Optimizer {
            kSearchVersion;
   }
 
-  // --- one subprogram --------------------------------------------------------------------------
-
   Recipe search_group(const Group& group) {
     const double started = elapsed_s();
     RegionReport row;
@@ -225,8 +223,6 @@ class Optimizer {
     }
     return result;
   }
-
-  // --- the whole program -----------------------------------------------------------------------
 
   void finish(const Graph& prepared, const std::vector<Replacement>& replacements) {
     report("whole program", 1.0);

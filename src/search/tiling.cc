@@ -150,8 +150,6 @@ class Tiler {
   }
 
  private:
-  // --- the grid --------------------------------------------------------------------------------
-
   bool choose_grid() {
     const Dims& shape = graph_.type(graph_.outputs[0].value).shape;
     if (tiling_.tile.size() != shape.size()) return false;
@@ -198,8 +196,6 @@ class Tiler {
     return loop_extent_ == extent;
   }
 
-  // --- walking back ----------------------------------------------------------------------------
-
   bool map_values() {
     const Backward backward(graph_, attention_);
     for (std::size_t n = graph_.nodes.size(); n-- > 0;) {
@@ -220,8 +216,6 @@ class Tiler {
     }
     return true;
   }
-
-  // --- building the block graph ----------------------------------------------------------------
 
   bool build() {
     block_.name = graph_.name;

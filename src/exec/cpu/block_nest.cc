@@ -101,8 +101,6 @@ class Nest {
     return text;
   }
 
-  // --- values ----------------------------------------------------------------------------------
-
   Term value(NodeId id, bool tail) {
     if (const auto found = row_terms_.find(id); found != row_terms_.end()) return found->second;
     if (const auto found = body_terms_.find(id); found != body_terms_.end()) return found->second;
@@ -205,8 +203,6 @@ class Nest {
     return traits(to).is_integer ? "lm_trunc(" + x + ")" : x;
   }
 
-  // --- sinks -----------------------------------------------------------------------------------
-
   std::string body(const std::vector<Sink>& sinks, bool tail) {
     body_.clear();
     body_terms_.clear();
@@ -242,8 +238,6 @@ class Nest {
     return fmt::format("NAME_scatter(q{0} + j * {1}, {2}, {1}, {3});\n", index,
                        dim_text(step, sizes_), name, tail ? "n" : lanes_);
   }
-
-  // --- folds -----------------------------------------------------------------------------------
 
   struct Fold {
     Dims strides;  // of the result along the domain's axes; 0 where reduced

@@ -124,8 +124,6 @@ class Planner {
     }
   }
 
-  // --- cuts ------------------------------------------------------------------------------------
-
   int add_cut(Cut cut) {
     const Dim tiles = (cut.grid >= 0 ? plan_.grid[static_cast<std::size_t>(cut.grid)] : Dim(1)) *
                       (cut.loop ? plan_.iterations : Dim(1));
@@ -228,8 +226,6 @@ class Planner {
     }
     return cuts;
   }
-
-  // --- forms -----------------------------------------------------------------------------------
 
   void find_accumulations() {
     for (const Update& update : plan_.graph.updates) {
@@ -407,8 +403,6 @@ class Planner {
     }
   }
 
-  // --- which element-wise values need memory ---------------------------------------------------
-
   bool wants_memory(NodeId id) const {
     const Node& node = plan_.node(id);
     std::size_t uses = 0;
@@ -445,8 +439,6 @@ class Planner {
       return dtype == DType::kI64 || dtype == DType::kI32;
     });
   }
-
-  // --- products' operands ----------------------------------------------------------------------
 
   // A load or view that is the left factor of a product is copied to scratch, as floats whose rows
   // neither alias in the caches nor spread over many pages.
@@ -570,8 +562,6 @@ class Planner {
     }
     return -1;
   }
-
-  // --- updates ---------------------------------------------------------------------------------
 
   // The states whose present value the update still reads when it is written.
   void states_read(NodeId id, std::set<NodeId>& read) const {

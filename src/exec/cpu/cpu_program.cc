@@ -119,8 +119,6 @@ std::string CpuProgram::source() const {
   return text;
 }
 
-// --- weights and states ------------------------------------------------------------------------
-
 void CpuProgram::set_weight(std::string_view name, const Tensor& value) {
   for (Input& input : graph_.inputs) {
     const Node& node = node_of(graph_, input.node);
@@ -247,8 +245,6 @@ void CpuProgram::reset_state() {
   }
   plans_.clear();
 }
-
-// --- running -----------------------------------------------------------------------------------
 
 const LaunchPlan& CpuProgram::find_plan(std::span<const Tensor> inputs) {
   const auto fits = [&](const LaunchPlan& plan) {

@@ -39,8 +39,6 @@ class BlockEmitter {
  private:
   std::string text(const Dim& dim) { return dim_text(dim, kernel_.sizes); }
 
-  // --- the work of a phase ---------------------------------------------------------------------
-
   std::string phase_text(Phase phase) {
     for (NodeId id = 0; id < plan_.count(); ++id) {
       if (plan_.value(id).phase == phase) write_node(id);
@@ -78,8 +76,6 @@ class BlockEmitter {
     nests_.flush();
     nests_.append(products_.write(accumulation->product, &state));
   }
-
-  // --- functions -------------------------------------------------------------------------------
 
   static std::string_view phase_name(Phase phase) {
     switch (phase) {

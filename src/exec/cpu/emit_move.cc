@@ -58,8 +58,6 @@ class CopyEmitter {
   }
 
  private:
-  // --- what one element is -------------------------------------------------------------------
-
   void choose_element() {
     const bool is_float = traits(output_.dtype).is_float;
     raw_ =
@@ -131,8 +129,6 @@ class CopyEmitter {
                        put(at("target", to_step), at("origin", from_step)));
   }
 
-  // --- loops that may be divided among tasks --------------------------------------------------
-
   bool is_separate(int loop) const {
     return std::any_of(copy_.to.axes.begin(), copy_.to.axes.end(),
                        [&](const AxisIndex& axis) { return is_loop_alone(axis, loop); });
@@ -144,8 +140,6 @@ class CopyEmitter {
     }
     return true;
   }
-
-  // --- affine and in bounds -------------------------------------------------------------------
 
   // Drops loops of one iteration and joins neighbours that walk both sides alike.
   void merge_loops(LinearAccess& from, LinearAccess& to) {
@@ -233,8 +227,6 @@ class CopyEmitter {
         put(linear_text(to, -1, kernel_.sizes), linear_text(from, -1, kernel_.sizes)));
     return text + close_braces(4);
   }
-
-  // --- with indices from operands, bounds or combining ---------------------------------------
 
   // True if the last loop walks both sides contiguously, whatever the other loops are.
   bool has_run() const {

@@ -78,8 +78,6 @@ class ReduceEmitter {
     return loops;
   }
 
-  // --- the fold -------------------------------------------------------------------------------
-
   std::string combined(const std::string& a, const std::string& b) const {
     switch (context_.node.op.monoid) {
       case Monoid::kSum:
@@ -128,8 +126,6 @@ class ReduceEmitter {
 
   // What single elements are folded in: floats in double.
   std::string_view scalar() const { return arithmetic_ == Arithmetic::kWhole ? "long" : "double"; }
-
-  // --- loops over the output ------------------------------------------------------------------
 
   // The offset of the fold's first element, from the variables k0, k1, ... of the kept loops
   // before `last`, which are declared from the index `from`.

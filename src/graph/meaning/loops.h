@@ -55,8 +55,6 @@ class LoopMeaning {
   }
 
  private:
-  // --- contract and reduce ---------------------------------------------------------------------
-
   static std::vector<BoundAccess> bind_accesses(const LoopForm& form,
                                                 const std::vector<const A*>& in) {
     std::vector<Shape> shapes;

@@ -35,8 +35,6 @@ class MoveMeaning {
   }
 
  private:
-  // --- move ------------------------------------------------------------------------------------
-
   void run_copy(const Copy& copy, const std::vector<const A*>& in, A& out) {
     if (!out.is_whole && !traits(out.dtype).is_float && copy.combine != Combine::kSet) {
       fail(ErrorCode::kUnsupported, "integers to be combined are not known in this algebra");

@@ -44,8 +44,6 @@ class OrderMeaning {
   }
 
  private:
-  // --- order -----------------------------------------------------------------------------------
-
   bool before(const A& a, std::int64_t x, std::int64_t y) const {
     const auto i = static_cast<std::size_t>(x);
     const auto j = static_cast<std::size_t>(y);
