@@ -235,8 +235,8 @@ struct Graph {
   Value find(std::string_view name) const;
 };
 
-// The operator called `name`. Throws kNotFound that names it. All operators: all_ops() in
-// src/graph/ops/table.h and docs/operators.md.
+// The operator called `name`. Throws kNotFound that names it. All operators: docs/operators.md and
+// all_ops() in src/graph/op_def.h.
 const OpDef& find_op(std::string_view name);
 std::string_view op_name(const Node& node);
 

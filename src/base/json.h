@@ -1,4 +1,4 @@
-// JSON values for reports and options. The library behind it is named in json.cc only.
+// JSON values for reports and options, without the library behind them.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,7 @@
 
 namespace lamina {
 
-// "0.1.0", as in CMakeLists.txt. Part of the keys of caches.
+// "0.1.0", as in CMakeLists.txt. Caches have versions of their own.
 std::string_view version();
 
 }  // namespace lamina

@@ -7,7 +7,8 @@
 //   reduce       LoopForm + Monoid, or an ordering along one axis (OrderForm)
 //   contract     LoopForm: sum over the reduction loops of the product of the operands
 //   move         MoveForm: a list of copies
-//   region       inner graphs (block, thread, if, loop), or a composite known by expand() only
+//   region       inner graphs (block, thread, if, loop), what stands inside blocks (load, store,
+//                after), or a composite known by expand() only
 // A composite of any kind has expand(): the same meaning as a small graph of other operators.
 #pragma once
 

@@ -28,7 +28,8 @@ struct OnnxScope {
 
 // Converts the nodes of `graph` into `scope` and returns the items of its outputs.
 std::vector<Item> convert_graph(const OnnxGraph& graph, OnnxScope& scope);
-// The elements of graph inputs and initializers are bound by the caller; this adds `initializers`.
+// Adds the initializers of `graph` to the items of `scope`. Throws kUnsupported for a dtype that
+// Lamina has not.
 void bind_initializers(const OnnxGraph& graph, OnnxScope& scope);
 
 // One node while it is converted: inputs, attributes with their defaults, and the builder.

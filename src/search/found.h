@@ -21,7 +21,7 @@ class FoundPrograms {
   // Opens or creates `path`. Throws kIo when it cannot.
   explicit FoundPrograms(const std::string& path);
 
-  // `key`: structure hash, device and version: what the recipe depends on.
+  // `key`: structure hash, device, threads and version: what the recipe depends on.
   std::optional<Recipe> find(const std::string& key) const;
   void remember(const std::string& key, const Recipe& recipe, double before_ms, double after_ms);
 
