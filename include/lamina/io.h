@@ -29,8 +29,8 @@ struct LoadOptions {
 };
 
 // Reads a model in any format of model_formats(). The format is told by the extension, and by the
-// first bytes when no format has that extension. A .lam file gets the elements of its weights from the sibling NAME.safetensors when
-// there is one.
+// first bytes when no format has that extension. A .lam file gets the elements of its weights from
+// the sibling NAME.safetensors when there is one.
 Graph load_model(const std::string& path, const LoadOptions& options = {});
 // Writes the text form to `path` (it must end in .lam) and, when the graph carries the elements of
 // weights, the sibling NAME.safetensors, which is written first.
