@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/op_def.h"
 #include "graph/tolerance.h"
 #include "lamina/bench.h"
 
@@ -12,19 +13,40 @@ namespace {
 
 constexpr std::int64_t kSmallExtent = 8;  // dimensions of the instances that are proved
 
+// Of all values that are computed.
+double count_elements(const Graph& graph, const Sizes& sizes) {
+  double count = 0.0;
+  for (const Node& node : graph.nodes) {
+    if (node.op->name == "input") continue;
+    for (const Type& type : node.types) {
+      count += static_cast<double>(element_count(evaluate(type.shape, sizes)));
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest) {
   if (graph.sizes.empty()) return {Sizes{}};
-  Sizes low, middle, high;
-  for (const SizeRange& range : graph.sizes) {
-    const std::int64_t top = std::clamp(largest, range.min, range.max);
-    low[range.name] = range.min;
-    middle[range.name] = static_cast<std::int64_t>(std::sqrt(
-        static_cast<double>(std::max<std::int64_t>(1, range.min)) * static_cast<double>(top)));
-    middle[range.name] = std::clamp(middle[range.name], range.min, top);
-    high[range.name] = top;
+  const auto all = [&](auto value) {
+    Sizes sizes;
+    for (const SizeRange& range : graph.sizes) {
+      sizes[range.name] = std::clamp<std::int64_t>(value(range), range.min, range.max);
+    }
+    return sizes;
+  };
+  // A batch of large inputs would take the reference device minutes: fewer of them do as well.
+  constexpr double kMostElements = 1 << 25;
+  Sizes high = all([&](const SizeRange&) { return largest; });
+  for (; largest > 1 && count_elements(graph, high) > kMostElements; largest /= 2) {
+    high = all([&](const SizeRange&) { return largest / 2; });
   }
+  const Sizes low = all([](const SizeRange& range) { return range.min; });
+  const Sizes middle = all([&](const SizeRange& range) {
+    return std::llround(std::sqrt(static_cast<double>(std::max<std::int64_t>(1, range.min)) *
+                                  static_cast<double>(high[range.name])));
+  });
   std::vector<Sizes> bindings = {low};
   if (middle != low) bindings.push_back(middle);
   if (high != middle) bindings.push_back(high);

@@ -38,7 +38,7 @@ class Judge {
 };
 
 // The values of the named sizes to try: the ends of their ranges and a middle (all sizes at the
-// same place), each at most `largest`.
+// same place), each at most `largest`, fewer where that would take the reference device too long.
 std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest);
 
 }  // namespace lamina::search
