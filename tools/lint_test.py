@@ -253,6 +253,13 @@ class Headers(Tree):
     def test_header_that_needs_another_fires(self):
         self.assert_fires("header-alone", {"src/base/a.h": "std::string f();\n"}, headers=True)
 
+    def test_header_that_a_source_includes_first_is_left_to_the_build(self):
+        needy = {"src/base/a.h": "std::string f();\n"}
+        own = '#include "base/a.h"\n'
+        self.assert_clean(needy | {"src/base/a.cc": own}, headers=True)
+        late = "#include <string>\n" + own
+        self.assert_fires("header-alone", {"src/base/a.cc": late}, headers=True)
+
     def test_good_header_is_remembered_until_something_it_includes_changes(self):
         good = {"include/lamina/b.h": "struct B {};\n",
                 "src/base/a.h": "#include <string>\nstruct A;\n"}
