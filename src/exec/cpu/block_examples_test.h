@@ -1,6 +1,7 @@
 // Block graphs for tests and timings: the fused forms of common programs.
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <vector>
 
