@@ -12,8 +12,9 @@
 namespace lamina {
 namespace {
 
-void quarter_round(std::array<std::uint32_t, 16>& x, std::size_t a, std::size_t b, std::size_t c,
-                   std::size_t d) {
+// Inlined by force: called once a word, it is a quarter of the time of a check.
+[[gnu::always_inline]] inline void quarter_round(std::array<std::uint32_t, 16>& x, std::size_t a,
+                                                 std::size_t b, std::size_t c, std::size_t d) {
   x[a] += x[b], x[d] = std::rotl(x[d] ^ x[a], 16);
   x[c] += x[d], x[b] = std::rotl(x[b] ^ x[c], 12);
   x[a] += x[b], x[d] = std::rotl(x[d] ^ x[a], 8);

@@ -147,6 +147,32 @@ TEST_CASE("optimize writes an equal program and reports on it") {
   }
 }
 
+TEST_CASE("check: equivalent 0, different 1, unsupported 4, inconclusive 5, bad input 2") {
+  const Sandbox box;
+  const auto write = [&](const std::string& name, const std::string& body) {
+    write_all(box.path(name),
+              "lamina 1\ngraph g(x: f32[2, 4]) {\n  y = " + body + "\n  return y\n}\n");
+  };
+  write("a.lam", "exp(x)");
+  write("b.lam", "reciprocal(exp(neg(x)))");
+  write("c.lam", "exp(neg(x))");
+  write("undefined.lam", "div(x, sub(x, x))");
+  write("sorted.lam", "sort(x)");
+  write_all(box.path("other.lam"), "lamina 1\ngraph g(x: f32[3]) {\n  return x\n}\n");
+  const Outcome same = box.lamina("check $/a.lam $/b.lam --json $/report.json");
+  CHECK(same.status == 0);
+  CHECK(same.out.starts_with("equivalent: all 8 output elements agree"));
+  const Json report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("command").text() == "check");
+  CHECK(report.at("verdict").text() == "equivalent");
+  CHECK(report.at("bits").is_null());
+  CHECK(report.at("tuples").array().size() == 3);
+  CHECK(box.lamina("check $/a.lam $/c.lam").status == 1);
+  CHECK(box.lamina("check $/sorted.lam $/sorted.lam").status == 4);
+  CHECK(box.lamina("check $/undefined.lam $/undefined.lam").status == 5);
+  box.refuses("check $/a.lam $/other.lam", 2, "input 'x' is f32[2, 4] and f32[3]");
+}
+
 TEST_CASE("bad arguments and input: 2") {
   const Sandbox box;
   write_all(box.path("m.lam"), kModel);

@@ -33,18 +33,19 @@ class AffineContraction {
     std::vector<Number> out(static_cast<std::size_t>(element_count(part(extents_, 0, split_))),
                             domain_.integer(0));
     if (out.empty()) return out;
-    Walker a(part(extents_, 0, lines), part(strides_[0], 0, lines));
-    Walker b(part(extents_, 0, lines), part(strides_[1], 0, lines));
     const std::int64_t next_a = split_ == 0 ? 0 : strides_[0][lines];
     const std::int64_t next_b = split_ == 0 ? 0 : strides_[1][lines];
-    for (std::span<Number> rest(out); !rest.empty(); a.next(), b.next()) {
-      for (std::int64_t column = 0; column < columns; column += kBlock) {
-        const std::int64_t count = std::min(kBlock, columns - column);
-        block(
-            Strided<Number>{in[0]->real.data() + base_[0] + a.offset + column * next_a, 0, next_a},
-            Strided<Number>{in[1]->real.data() + base_[1] + b.offset + column * next_b, 0, next_b},
-            rest.first(static_cast<std::size_t>(count)));
-        rest = rest.subspan(static_cast<std::size_t>(count));
+    // A block of columns stays in the cache while all lines pass over it.
+    for (std::int64_t column = 0; column < columns; column += kBlock) {
+      const auto count = static_cast<std::size_t>(std::min(kBlock, columns - column));
+      Walker a(part(extents_, 0, lines), part(strides_[0], 0, lines));
+      Walker b(part(extents_, 0, lines), part(strides_[1], 0, lines));
+      const Number* from_a = in[0]->real.data() + base_[0] + column * next_a;
+      const Number* from_b = in[1]->real.data() + base_[1] + column * next_b;
+      for (auto at = static_cast<std::size_t>(column); at < out.size();
+           at += static_cast<std::size_t>(columns), a.next(), b.next()) {
+        block({from_a + a.offset, 0, next_a}, {from_b + b.offset, 0, next_b},
+              std::span<Number>(out).subspan(at, count));
       }
     }
     return out;
