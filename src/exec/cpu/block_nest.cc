@@ -321,6 +321,7 @@ class Nest {
           fmt::format("for (long i = 0; i < {}; ++i) {}[i] = (float){};\n",
                       dim_text(plan_.size_of(place.pointer), sizes_), place.pointer, fold.identity);
     }
+    if (is_compensated(id, fold)) fills_ += lost_array(id);
     if (!fold.along_row) return;
     row_ += fmt::format("{0} a{1} = lm_splat<{0}>({2});\n", x_, id, fold.identity);
     const std::string total = fmt::format("(float){}(a{}){}", over_lanes(id), id, divided(fold));
@@ -344,8 +345,37 @@ class Nest {
         fold.count.empty() ? name : fmt::format("{} / lm_splat<{}>({})", name, x_, fold.count);
     const std::string at = fmt::format("f{} + j", id);
     if (!fold.over_rows) return fmt::format("lm_store({}, {});\n", at, x);
+    if (is_compensated(id, fold)) return compensated_add(id, x);
     return fmt::format("lm_store({0}, {1});\n", at,
                        combined(fold, fmt::format("lm_load<{}>({})", x_, at), x));
+  }
+
+  // Sums down a column have one term after the other in one float. They carry the part that each
+  // addition lost (Kahan's summation), where the columns are few enough to keep it on the stack:
+  // variances as E[x^2] - E[x]^2 lose all accuracy otherwise.
+  bool is_compensated(NodeId id, const Fold& fold) const {
+    constexpr std::int64_t kMostColumns = 4096;
+    const auto columns = plan_.size_of(plan_.value(id).place.pointer).constant();
+    return fold.over_rows && !fold.along_row && fold.identity == "0.0" && x_ == "vf" && columns &&
+           *columns <= kMostColumns;
+  }
+
+  std::string lost_array(NodeId id) const {
+    const std::int64_t columns = *plan_.size_of(plan_.value(id).place.pointer).constant();
+    return fmt::format("float k{}[{}] = {{}};\n", id, columns + 64 / 4);
+  }
+
+  // An infinite sum loses nothing: infinity - infinity is no part to carry.
+  std::string compensated_add(NodeId id, const std::string& x) const {
+    return fmt::format(
+        "{{ float* lost = k{0} + (f{0} - {1}) + j;\n"
+        "auto term = {2} - lm_load<{3}>(lost);\n"
+        "auto old = lm_load<{3}>(f{0} + j);\n"
+        "auto sum = old + term;\n"
+        "auto rest = (sum - old) - term;\n"
+        "lm_store(lost, lm_select(lm_equal(rest, rest), rest, lm_splat<{3}>(0.0)));\n"
+        "lm_store(f{0} + j, sum); }}\n",
+        id, plan_.value(id).place.pointer, x, x_);
   }
 
   const BlockPlan& plan_;
