@@ -244,8 +244,13 @@ class Optimizer {
       result_.after_ms = result_.before_ms;
     }
     // Each region passed alone; together their errors may still be too large.
-    if (wrong) result_.refusal = "differs from the reference: " + *wrong;
-    if (!wrong && !faster) result_.refusal = "slower as a whole";
+    if (wrong) {
+      result_.refusal = replacements.empty() ? "even unfused, it differs from the reference: "
+                                             : "differs from the reference: ";
+      result_.refusal += *wrong;
+    } else if (!replacements.empty() && !faster) {
+      result_.refusal = "slower as a whole";
+    }
     result_.verdict = keep ? to_string(Outcome::kEquivalent) : "unchanged";
     result_.source = keep ? program->source() : device_.compile(optimized, run_options_)->source();
     result_.graph = std::move(optimized);
