@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
 
 #include "base/check.h"
@@ -165,6 +166,27 @@ std::optional<std::string> difference(const Tensor& got, const Tensor& want,
     }
   }
   return std::nullopt;
+}
+
+double deviation(const Tensor& got, const Tensor& want, const Tolerance& tolerance) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (!difference(got, want, tolerance)) return 0.0;
+  if (got.dtype() != want.dtype() || got.shape() != want.shape()) return kInfinity;
+  if (!traits(want.dtype()).is_float) return kInfinity;
+  const std::vector<double> a = got.to_doubles();
+  const std::vector<double> b = want.to_doubles();
+  const std::size_t length = row_length(want.shape());
+  double worst = 0.0;
+  for (std::size_t start = 0; start < b.size(); start += length) {
+    const double mean = row_mean(std::span(b).subspan(start, length));
+    for (std::size_t i = start; i < start + length; ++i) {
+      const double allowed = tolerance.relative() * (std::fabs(b[i]) + mean);
+      if (close(a[i], b[i], allowed)) continue;
+      const double off = std::fabs(a[i] - b[i]) / allowed;
+      worst = std::max(worst, std::isnan(off) ? kInfinity : off);
+    }
+  }
+  return worst;
 }
 
 }  // namespace lamina

@@ -30,4 +30,9 @@ Tolerance tolerance(const Graph& graph, const Sizes& sizes = {});
 std::optional<std::string> difference(const Tensor& got, const Tensor& want,
                                       const Tolerance& tolerance);
 
+// 0 where difference() finds nothing, else the largest |got - want| in units of what the tolerance
+// allows, above 1. Infinity for another type or shape, for unequal integers, and for a NaN or an
+// infinity that is not in the same place in both.
+double deviation(const Tensor& got, const Tensor& want, const Tolerance& tolerance);
+
 }  // namespace lamina

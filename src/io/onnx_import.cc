@@ -31,6 +31,9 @@ class Importer {
     OnnxScope scope{builder, nullptr, standard_opset(), {}};
     bind_initializers(model_.graph, scope);
     for (const OnnxValueInfo& input : model_.graph.inputs) bind_input(input, scope);
+    for (const auto& [name, value] : options_.sizes) {
+      require(used_sizes_.count(name) != 0, "graph '{}' has no size '{}'", graph_.name, name);
+    }
     const std::vector<Item> outputs = convert_graph(model_.graph, scope);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       add_output(model_.graph.outputs[i], outputs[i], builder);
@@ -89,7 +92,9 @@ class Importer {
         clean_name(dim.name.empty() ? fmt::format("{}_{}", input.name, axis) : dim.name);
     for (const std::string& key : {dim.name, name}) {
       const auto bound = options_.sizes.find(key);
-      if (bound != options_.sizes.end()) return bound->second;
+      if (bound == options_.sizes.end()) continue;
+      used_sizes_.insert(key);
+      return bound->second;
     }
     const auto known = [&](const SizeRange& size) { return size.name == name; };
     if (std::none_of(graph_.sizes.begin(), graph_.sizes.end(), known)) {
@@ -116,6 +121,7 @@ class Importer {
   const LoadOptions& options_;
   const std::set<std::string>& fixed_;
   Graph graph_;
+  std::set<std::string> used_sizes_;  // of LoadOptions::sizes
 };
 
 std::vector<Item> convert_node(const OnnxNode& node, OnnxScope& scope) {

@@ -211,8 +211,15 @@ std::string Recipe::describe() const {
 }
 
 std::optional<Graph> apply(const Graph& prepared, const Recipe& recipe) {
+  const std::vector<NodeId> known = operator_nodes(prepared);
   std::vector<Replacement> replacements;
   for (const Recipe::Part& part : recipe.parts) {
+    // Recipes may come from a file.
+    const std::vector<NodeId>& nodes = part.region.nodes;
+    const bool fits = !nodes.empty() && std::is_sorted(nodes.begin(), nodes.end()) &&
+                      std::includes(known.begin(), known.end(), nodes.begin(), nodes.end()) &&
+                      is_convex(prepared, part.region);
+    if (!fits) return std::nullopt;
     std::optional<Graph> block = tile_program(cut(prepared, part.region), part.tiling);
     if (!block) return std::nullopt;
     replacements.push_back({part.region, std::move(*block)});

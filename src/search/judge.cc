@@ -85,4 +85,16 @@ std::optional<std::string> Judge::difference_from_reference(Program& program) co
   return std::nullopt;
 }
 
+double Judge::deviation_from_reference(Program& program) const {
+  double worst = 0.0;
+  for (std::size_t b = 0; b < bindings_.size(); ++b) {
+    const Tolerance allowed = tolerance(prepared_, bindings_[b]);
+    const std::vector<Tensor> got = program.run(inputs_[b]);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      worst = std::max(worst, deviation(got[i], wanted_[b][i], allowed));
+    }
+  }
+  return worst;
+}
+
 }  // namespace lamina::search

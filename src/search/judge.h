@@ -26,6 +26,9 @@ class Judge {
   // any binding, in words; nothing when it does not.
   std::optional<std::string> difference_from_reference(Program& program) const;
 
+  // The largest deviation() of `program` from the reference device over the bindings.
+  double deviation_from_reference(Program& program) const;
+
   const std::vector<Sizes>& bindings() const { return bindings_; }
   const std::vector<std::vector<Tensor>>& inputs() const { return inputs_; }
 

@@ -80,7 +80,11 @@ void compare_outputs(const ModelCase& c, const Program& program, const std::vect
   const Tolerance bound = tolerance(program.graph());
   std::string far;
   bool near = true;
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
+  if (outputs.size() != c.model.graph.outputs.size()) {
+    far = fmt::format("{} outputs, expected {}", outputs.size(), c.model.graph.outputs.size());
+    near = false;
+  }
+  for (std::size_t i = 0; i < outputs.size() && near; ++i) {
     const OnnxValueInfo& output = c.model.graph.outputs.at(i);
     const Tensor want = stored(c, "output", i, output.type).tensor;
     const auto wrong = difference(outputs[i], want, bound);
