@@ -11,8 +11,8 @@ classifier on the bytes of this file, against ONNX Runtime.
 
 Contenders are processes that wait for their turn; they run A B C A B C ..., so that the drift of a
 shared machine meets all alike. Outputs are compared, with the tolerance of docs/numerics.md, before
-anything is timed. Medians are quoted. Writes bench/results/<what>.json and prints a table in
-Markdown. Needs tools/run peers once.
+anything is timed; exit status 1 when one differs. Medians are quoted. Writes
+bench/results/<what>.json and prints a table in Markdown. Needs tools/run peers once.
 """
 import argparse
 import contextlib
@@ -73,9 +73,9 @@ class Arena:
             for contender in contenders:
                 stack.enter_context(contender).wait_until_ready()
             outputs = self.folder / "outputs" / name.replace(" ", "_") / threads
-            error = compare(contenders, outputs, tolerance)
+            errors = compare(contenders, outputs, tolerance)
             take_turns(contenders, self.args.seconds)
-            row = summary(name, threads, contenders, error)
+            row = summary(name, threads, contenders, errors)
             report = contenders[0].finish()
         for key in ("compiles", "kernels", "fallbacks", "packed_weight_bytes", "arena_bytes"):
             row[key] = report[key]
@@ -199,6 +199,7 @@ def main():
     ratios = [row["ratio_best_peer"] for row in rows]
     print(f"\ngeometric mean of best peer / lamina: {geometric_mean(ratios):.2f}")
     write_results(args.what, rows)
+    sys.exit(1 if any(row["error"] > 1 for row in rows) else 0)
 
 
 if __name__ == "__main__":
