@@ -14,7 +14,7 @@
 namespace lamina::cpu {
 namespace {
 
-constexpr int kDepth = 256;  // deepest block of K that several tiles pass over
+constexpr int kDepth = 256;  // deepest block of K that is summed on its own
 constexpr int kUnroll = 4;   // steps of K per turn of a tile's loop
 
 using Holes = std::initializer_list<std::pair<std::string_view, std::string>>;
@@ -111,8 +111,9 @@ std::string prefetch_text(const Tile& tile) {
   return out + fmt::format("      fetch += {};\n    }}\n", 64 * lines_per_turn(tile));
 }
 
-// Loads or stores the sums of a tile; bf16 panels keep them in the order even, odd.
-std::string sums_text(const Tile& tile, bool load) {
+// Adds the sums in memory to those of a tile, or stores the tile's; bf16 panels keep them in the
+// order even, odd.
+std::string sums_text(const Tile& tile, bool add) {
   std::string out;
   for (int r = 0; r < tile.rows; ++r) {
     for (int v = 0; v < tile.vectors(); ++v) {
@@ -121,11 +122,13 @@ std::string sums_text(const Tile& tile, bool load) {
                       v % tile.shape.vectors * tile.shape.lanes);
       const std::string place = fmt::format("*(LmRow<float, LM_F>::unaligned*)({})", at);
       if (tile.packed == DType::kF32) {
-        out += load ? fmt::format("    {} = {};\n", sum(r, v), place)
-                    : fmt::format("  {} = {};\n", place, sum(r, v));
+        out += add ? fmt::format("    {} += {};\n", sum(r, v), place)
+                   : fmt::format("  {} = {};\n", place, sum(r, v));
+      } else if (v % 2 == 0 && add) {
+        out += fmt::format("    lm_split({0}, even, odd);\n    {1} += even;\n    {2} += odd;\n", at,
+                           sum(r, v), sum(r, v + 1));
       } else if (v % 2 == 0) {
-        out += fmt::format("    {}({}, {}, {});\n", load ? "lm_split" : "lm_join", at, sum(r, v),
-                           sum(r, v + 1));
+        out += fmt::format("    lm_join({}, {}, {});\n", at, sum(r, v), sum(r, v + 1));
       }
     }
   }
@@ -155,13 +158,15 @@ std::string tile_text(const Tile& tile, const std::string& prefix) {
 static __attribute__((noinline)) void $NAME_$ROWS_$PANELS(
     const float* a, long lda, const $WORD* b, long panel_step, long k, float* sums, long row_step,
     long sums_step, bool first, const char* fetch) {
-$FACTORS$STARTS$ZERO  if (!first) {
-$LOAD  }
-  long s = 0;
+$FACTORS$STARTS$ZERO  long s = 0;
   for (; s + $UNROLL <= k; s += $UNROLL) {
 $PREFETCH$BODY$ADVANCE  }
   for (; s < k; ++s) {
 $LAST$NEXT  }
+  // A block of K is summed on its own, then added: one long chain of additions would round against
+  // the whole sum at every step.
+  if (!first) {
+$BOTH$ADD  }
 $STORE}
 )",
               {{"$NAME", prefix},
@@ -171,7 +176,8 @@ $STORE}
                {"$PREFETCH", prefetch_text(tile)},
                {"$STARTS", panels},
                {"$ZERO", zero_text(tile)},
-               {"$LOAD", sums_text(tile, true)},
+               {"$BOTH", tile.packed == DType::kF32 ? "" : "    vf even, odd;\n"},
+               {"$ADD", sums_text(tile, true)},
                {"$STORE", sums_text(tile, false)},
                {"$BODY", body},
                {"$LAST", step_text(tile, 0)},
@@ -246,9 +252,11 @@ std::string driver_text(const TileShape& shape, const TileSpec& spec, const std:
     if (group > 1) {
       wide += fmt::format(
           "  if (rows == {0}) for (; p + {1} <= panels; p += {1})\n"
-          "    {2}_{0}_{1}(a, lda, b + p * panel_step, panel_step, k, sums + p * sums_step,\n"
-          "      row_step, sums_step, first, nullptr);\n",
-          rows, group, spec.prefix);
+          "    for (long s = 0; s == 0 || s < k; s += {3})\n"
+          "      {2}_{0}_{1}(a + s, lda, b + p * panel_step + s * {4}, panel_step,\n"
+          "        k - s < {3} ? k - s : {3}, sums + p * sums_step, row_step, sums_step,\n"
+          "        first && s == 0, nullptr);\n",
+          rows, group, spec.prefix, kDepth, shape.panel());
     }
     narrow += fmt::format(
         "        if (part == {0})\n"
@@ -263,9 +271,9 @@ static inline void $NAME_panels(
     float* sums, long row_step, long sums_step, bool first) {
   long p = 0;
 $WIDE  const long count = (rows + $MAX - 1) / $MAX;
-  // Several tiles pass over a panel: in blocks of K that stay in the first-level cache. Two of them
+  // Tiles pass over a panel in blocks of K that stay in the first-level cache. Two of several tiles
   // fetch half each of the block that follows; a lone tile needs no help.
-  const long blocks = count > 1 ? (k + $DEPTH - 1) / $DEPTH : 1, parts = count > 1 ? 2 : 0;
+  const long blocks = (k + $DEPTH - 1) / $DEPTH, parts = count > 1 ? 2 : 0;
   const long depth = blocks > 1 ? ((k + blocks - 1) / blocks + 3) / 4 * 4 : k;
   const long half = depth / $UNROLL * $LINES * 64;
   for (; p < panels; ++p)
