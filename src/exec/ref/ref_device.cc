@@ -20,6 +20,11 @@ class RefProgram final : public Program {
     for (Input& input : graph_.inputs) {
       const Node& node = graph_.nodes[static_cast<std::size_t>(input.node)];
       if (input.role != Role::kWeight || node.name != name) continue;
+      const Type& type = node.types[0];
+      require(value.dtype() == type.dtype &&
+                  Dims(value.shape().begin(), value.shape().end()) == type.shape,
+              "weight '{}': expected {}, got {}{}", name, to_string(type),
+              traits(value.dtype()).name, to_string(value.shape()));
       input.value = value;
       return;
     }
