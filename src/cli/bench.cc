@@ -9,9 +9,9 @@
 #include <filesystem>
 #include <iostream>
 #include <string>
-#include <thread>
 
 #include "base/check.h"
+#include "base/thread_pool.h"
 #include "cli/command.h"
 #include "cli/model_data.h"
 #include "cli/model_options.h"
@@ -104,9 +104,7 @@ void measure(const BenchOptions& options, ColdProgram& program, const Work& work
   const std::function<void()> run = [&] { program.run(); };
   const Timing timing =
       time_interleaved(std::span(&run, 1), {.min_seconds = options.time.value}).front();
-  const int threads = options.run.threads > 0
-                          ? options.run.threads
-                          : static_cast<int>(std::thread::hardware_concurrency());
+  const int threads = options.run.threads > 0 ? options.run.threads : usable_cores();
   const MachinePeaks peaks = measure_peaks(threads);
   const double gb_s = work.bytes / timing.median_ms / 1e6;
   const double gflop_s = work.flops / timing.median_ms / 1e6;

@@ -1,8 +1,7 @@
 // lamina devices: where programs can run on this machine.
 #include <fmt/core.h>
 
-#include <thread>
-
+#include "base/thread_pool.h"
 #include "cli/command.h"
 #include "lamina/bench.h"
 #include "lamina/device.h"
@@ -22,8 +21,7 @@ struct DevicesOptions {
 };
 
 void measure(int threads, Json& report) {
-  const MachinePeaks peaks =
-      measure_peaks(threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency()));
+  const MachinePeaks peaks = measure_peaks(threads > 0 ? threads : usable_cores());
   fmt::print("peaks of the processor with {} threads: {:.1f} GB/s read, {:.1f} f32 GFLOP/s\n",
              peaks.threads, peaks.read_gb_s, peaks.f32_gflop_s);
   Json& row = report["peaks"];

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <filesystem>
 #include <numeric>
-#include <thread>
 
 #include "base/check.h"
+#include "base/thread_pool.h"
 #include "exec/cpu/compile_cache.h"
 #include "search/candidates.h"
 #include "search/found.h"
@@ -140,8 +140,7 @@ class Optimizer {
 
   std::vector<Recipe> candidates(const Graph& program) const {
     Limits limits;
-    const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    limits.threads = options_.threads > 0 ? options_.threads : cores;
+    limits.threads = options_.threads > 0 ? options_.threads : usable_cores();
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     return generate(program, limits);
   }
