@@ -68,8 +68,7 @@ void ThreadPool::run(Call call, std::int64_t tasks) {
     call.function(call.context, 0, tasks, 0);
     return;
   }
-  // About four chunks per thread: coarse enough to be cheap, fine enough to even out the load.
-  loop->chunk = std::max<std::int64_t>(1, tasks / (4 * threads()));
+  loop->shares = 3 * threads();
   loop->tasks = tasks;
   loop->call = call;
   loop->error = nullptr;
@@ -88,10 +87,15 @@ void ThreadPool::run(Call call, std::int64_t tasks) {
 
 void ThreadPool::work(Loop& loop, int slot) {
   while (true) {
-    const std::int64_t begin = loop.next.fetch_add(loop.chunk, std::memory_order_relaxed);
-    if (begin >= loop.tasks) return;
+    // Ranges shrink with what is left: long ones are cheap, short ones at the end even out the load.
+    std::int64_t begin = loop.next.load(std::memory_order_relaxed);
+    std::int64_t end = 0;
+    do {
+      if (begin >= loop.tasks) return;
+      end = begin + std::max<std::int64_t>(1, (loop.tasks - begin) / loop.shares);
+    } while (!loop.next.compare_exchange_weak(begin, end, std::memory_order_relaxed));
     try {
-      loop.call.function(loop.call.context, begin, std::min(loop.tasks, begin + loop.chunk), slot);
+      loop.call.function(loop.call.context, begin, end, slot);
     } catch (...) {
       loop.next.store(loop.tasks, std::memory_order_relaxed);
       if (!loop.failed.exchange(true)) loop.error = std::current_exception();

@@ -54,7 +54,7 @@ class ThreadPool {
     std::atomic<int> guests = 0;
     alignas(64) std::atomic<std::int64_t> next = 0;
     std::int64_t tasks = 0;
-    std::int64_t chunk = 1;
+    std::int64_t shares = 1;  // a range takes one of so many of the tasks that are left
     Call call{};
     std::atomic<bool> failed = false;
     std::exception_ptr error;

@@ -22,8 +22,9 @@ namespace {
 using namespace search;
 
 // Part of the key of every found recipe: raised when generated code changes its speed or meaning.
-constexpr const char* kSearchVersion = "1";
+constexpr const char* kSearchVersion = "2";
 constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
+constexpr double kWorthIt = 0.98;  // of the unfused time: smaller gains drown in a race's noise
 
 // Equal subprograms of the model, searched once.
 struct Group {
@@ -197,9 +198,10 @@ class Optimizer {
     }
     order.insert(order.begin(), 0);
     const std::vector<double> times =
-        race_of(contenders, order, judge, options_.rotate_bytes, 0.12);
-    const auto best =
+        race_of(contenders, order, judge, options_.rotate_bytes, 0.3);
+    auto best =
         static_cast<std::size_t>(std::min_element(times.begin(), times.end()) - times.begin());
+    if (times[best] > kWorthIt * times[0]) best = 0;
     row.before_ms = times[0];
     row.after_ms = times[best];
     if (best != 0) row.verdict = to_string(Outcome::kEquivalent);
@@ -219,7 +221,7 @@ class Optimizer {
     }
     std::vector<double> result;
     for (const auto& times :
-         race(racers, judge.inputs(), {.min_seconds = seconds, .min_runs = 5})) {
+         race(racers, judge.inputs(), {.min_seconds = seconds, .min_runs = 7})) {
       result.push_back(geometric_mean(times));
     }
     return result;

@@ -131,6 +131,7 @@ class ProductEmitter {
         text(rows_), text(columns_), text(depth_), text(panels_), text(row_blocks()),
         text(column_blocks()), shape_.panel(), group_);
     out += fmt::format(
+        "long copied = -1;\n"
         "for (long task = begin; task < end; ++task) {{\n"
         "const long p0 = task % column_blocks * GROUP;\n"
         "const long panels = PANELS - p0 < GROUP ? PANELS - p0 : GROUP;\n"
@@ -152,7 +153,9 @@ class ProductEmitter {
   std::string rows_text() {
     const auto linear = linear_access(access(loops_.a), type(loops_.a).shape, form_.extents);
     const bool run = linear && linear->within && contiguous(*linear, loops_.k);
-    std::string out = "for (long r = 0; r < rows; ++r) {\n";
+    std::string out =
+        "if (copied != task / column_blocks)\n"
+        "for (long r = 0; r < rows; ++r) {\n";
     out += scoped_index(loops_.m, "m0 + r");
     if (run) {
       out += fmt::format("const auto* from = in{} + {};\n", loops_.a,
@@ -171,7 +174,7 @@ class ProductEmitter {
         "long i = 0;\n"
         "for (; i + LM_F <= span; i += LM_F) lm_store(to + i, lm_load<vf>(from + s + i));\n"
         "for (; i < span; ++i) to[i] = lm_load<float>(from + s + i);\n}\n";
-    return out + close_braces(1 + scope_count(loops_.m));
+    return out + close_braces(1 + scope_count(loops_.m)) + "copied = task / column_blocks;\n";
   }
 
   // `packs`: the task's panels of b, K rows of NR each.
