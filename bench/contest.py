@@ -2,6 +2,7 @@
 import json
 import math
 import pathlib
+import signal
 import platform
 import statistics
 import subprocess
@@ -72,13 +73,23 @@ def package(args, name):
 
 
 def take_turns(contenders, seconds, at_most=400):
-    """Rounds of one run each until a contender has had about `seconds` on average."""
+    """Rounds of turns until a contender has had about `seconds` on average. A turn is an untimed
+    run, then a timed one. The processes of the others are stopped meanwhile: idle threads of some
+    peers spin for longer than a turn takes."""
     rounds, spent_ms = 0, 0.0
+    for contender in contenders:
+        contender.process.send_signal(signal.SIGSTOP)
     while rounds < 9 or (spent_ms < seconds * 1e3 * len(contenders) and rounds < at_most):
         for contender in contenders:
+            contender.process.send_signal(signal.SIGCONT)
             contender.run()
-            spent_ms += contender.times[-1]
+            contender.times.pop()
+            contender.run()
+            contender.process.send_signal(signal.SIGSTOP)
+            spent_ms += 2.0 * contender.times[-1]
         rounds += 1
+    for contender in contenders:
+        contender.process.send_signal(signal.SIGCONT)
 
 
 def error_in_tolerances(got, want, tolerance):

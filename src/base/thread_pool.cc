@@ -1,7 +1,7 @@
 // Dynamic chunks, spinning workers, and places for concurrent loops.
 #include "base/thread_pool.h"
 
-#include <sched.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <utility>
@@ -42,6 +42,8 @@ int usable_cores() {
 }
 
 ThreadPool::ThreadPool(int threads) {
+  CPU_ZERO(&usable_);
+  sched_getaffinity(0, sizeof usable_, &usable_);
   const int count = threads > 0 ? threads : usable_cores();
   for (int slot = 1; slot < count; ++slot) {
     workers_.emplace_back([this, slot] { worker(slot); });
@@ -75,6 +77,7 @@ void ThreadPool::run(Call call, std::int64_t tasks) {
   loop->failed.store(false, std::memory_order_relaxed);
   loop->next.store(0, std::memory_order_relaxed);
   loop->open = true;
+  if (sleepers_.load(std::memory_order_relaxed) > 0) keep_workers_off(sched_getcpu());
   epoch_.fetch_add(1);
   epoch_.notify_all();
   work(*loop, 0);
@@ -85,9 +88,22 @@ void ThreadPool::run(Call call, std::int64_t tasks) {
   if (error) std::rethrow_exception(error);
 }
 
+// A thread woken from a long sleep is often put beside the one that woke it, and the system takes
+// some milliseconds to part them: longer than many a program runs.
+void ThreadPool::keep_workers_off(int processor) {
+  if (avoided_processor_.exchange(processor) == processor) return;
+  cpu_set_t others = usable_;
+  CPU_CLR(processor, &others);
+  if (CPU_COUNT(&others) == 0) return;
+  for (std::jthread& thread : workers_) {
+    pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);
+  }
+}
+
 void ThreadPool::work(Loop& loop, int slot) {
   while (true) {
-    // Ranges shrink with what is left: long ones are cheap, short ones at the end even out the load.
+    // Ranges shrink with what is left: long ones are cheap, short ones at the end even out the
+    // load.
     std::int64_t begin = loop.next.load(std::memory_order_relaxed);
     std::int64_t end = 0;
     do {
@@ -131,7 +147,9 @@ void ThreadPool::worker(int slot) {
       pause();
       continue;
     }
+    ++sleepers_;
     epoch_.wait(seen);
+    --sleepers_;
     seen = epoch_.load();
     idle = 0;
   }

@@ -6,6 +6,8 @@
 // loop ends even when every worker is busy.
 #pragma once
 
+#include <sched.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -62,12 +64,16 @@ class ThreadPool {
 
   void run(Call call, std::int64_t tasks);
   Loop* take_loop();
+  void keep_workers_off(int processor);
   static void work(Loop& loop, int slot);
   bool visit_loops(int slot);
   void worker(int slot);
 
   std::array<Loop, 8> loops_;
   alignas(64) std::atomic<int> epoch_ = 0;  // counts started loops; workers sleep on it
+  cpu_set_t usable_;                        // processors of this process when the pool was made
+  std::atomic<int> sleepers_ = 0;
+  std::atomic<int> avoided_processor_ = -1;
   std::atomic<bool> stopping_ = false;
   std::vector<std::jthread> workers_;
 };
