@@ -197,8 +197,7 @@ class Optimizer {
       order.resize(kFinalists);
     }
     order.insert(order.begin(), 0);
-    const std::vector<double> times =
-        race_of(contenders, order, judge, options_.rotate_bytes, 0.3);
+    const std::vector<double> times = race_of(contenders, order, judge, options_.rotate_bytes, 0.3);
     auto best =
         static_cast<std::size_t>(std::min_element(times.begin(), times.end()) - times.begin());
     if (times[best] > kWorthIt * times[0]) best = 0;
