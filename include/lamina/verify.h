@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -26,6 +27,15 @@ enum class Outcome {
 
 std::string_view to_string(Outcome outcome);
 
+// What is known about the elements of a real input: they lie in [low, high], and equality is
+// claimed for the interior of that range only. Real points are drawn inside it.
+struct InputFacts {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+
+  bool operator==(const InputFacts&) const = default;
+};
+
 struct VerifyOptions {
   int runs = 3;             // independent tuples of primes and points per binding of the sizes
   int size_bindings = 2;    // values of the named sizes that are tried, if there are named sizes
@@ -33,6 +43,7 @@ struct VerifyOptions {
   // Dimensions above this are replaced by small ones, by the same map in both graphs, where the
   // graphs allow it; 0 keeps all shapes. A mismatch is always confirmed at the full shapes.
   std::int64_t shrink = 0;
+  std::map<std::string, InputFacts, std::less<>> facts;  // by the input's name in the first graph
 };
 
 // One evaluation: everything that was drawn at random follows from the seed.

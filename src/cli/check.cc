@@ -3,7 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/model_options.h"
-#include "lamina/error.h"
+#include "cli/verdict_status.h"
 #include "lamina/verify.h"
 
 namespace lamina::cli {
@@ -29,20 +29,6 @@ struct CheckOptions {
   }
 };
 
-int status(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kEquivalent:
-      return kYes;
-    case Outcome::kDifferent:
-      return kNo;
-    case Outcome::kInconclusive:
-      return kInconclusive;
-    case Outcome::kUnsupported:
-      return exit_status(ErrorCode::kUnsupported);
-  }
-  return exit_status(ErrorCode::kInternal);
-}
-
 int check_models(const CheckOptions& options, Json& report) {
   const Graph a = load_model({options.a, {}, options.size});
   const Graph b = load_model({options.b, {}, options.size});
@@ -52,7 +38,7 @@ int check_models(const CheckOptions& options, Json& report) {
   fmt::print("{}\n", verdict.to_text());
   report = Json::parse(verdict.to_json());
   report["command"] = "check";
-  return status(verdict.outcome);
+  return exit_status(verdict.outcome);
 }
 
 }  // namespace

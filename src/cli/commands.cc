@@ -6,12 +6,13 @@ namespace lamina::cli {
 Command bench_command();
 Command check_command();
 Command devices_command();
+Command identity_command();
 Command optimize_command();
 Command run_command();
 Command show_command();
 
 std::vector<Command> all_commands() {
-  return {optimize_command(), check_command(), run_command(),
+  return {optimize_command(), check_command(), identity_command(), run_command(),
           show_command(),     bench_command(), devices_command()};
 }
 

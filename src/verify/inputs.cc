@@ -2,6 +2,7 @@
 #include "verify/inputs.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -41,6 +42,7 @@ std::vector<std::int64_t> draw_integers(const InputPlan& plan, SecretRandom& ran
   return values;
 }
 
+// `draw_real` gives an element of an input of that plan.
 template <class Number, class Draw>
 std::vector<Array<Number>> draw(const std::vector<InputPlan>& plans, SecretRandom& random,
                                 Draw draw_real) {
@@ -49,7 +51,7 @@ std::vector<Array<Number>> draw(const std::vector<InputPlan>& plans, SecretRando
     Array<Number> array{plan.type.dtype, plan.shape, {}, {}, !plan.real};
     if (plan.real) {
       array.real.resize(static_cast<std::size_t>(element_count(plan.shape)));
-      for (Number& x : array.real) x = draw_real();
+      for (Number& x : array.real) x = draw_real(plan);
     } else {
       array.whole = draw_integers(plan, random);
     }
@@ -72,6 +74,23 @@ double draw_real(int distribution, SecretRandom& random) {
     default:
       return 8.0 * u - 4.0;
   }
+}
+
+// Inside the range: as drawn if that happens soon, else uniform, else as far from the one bound as
+// what was drawn is from 0.
+double draw_inside(const InputFacts& facts, int distribution, SecretRandom& random) {
+  constexpr int kAttempts = 16;
+  double x = 0.0;
+  for (int i = 0; i < kAttempts; ++i) {
+    x = draw_real(distribution, random);
+    if (facts.low < x && x < facts.high) return x;
+  }
+  if (std::isfinite(facts.low) && std::isfinite(facts.high)) {
+    const double u = 0.001 + 0.998 * random.unit();
+    return facts.low * (1.0 - u) + facts.high * u;
+  }
+  const double distance = std::fabs(x) + 0.001;
+  return std::isfinite(facts.low) ? facts.low + distance : facts.high - distance;
 }
 
 }  // namespace
@@ -122,13 +141,13 @@ Sizes choose_sizes(const Graph& a, const Graph& b, int index) {
 
 std::vector<Array<Residue>> draw_residues(const std::vector<InputPlan>& plans,
                                           const ResidueField& field, SecretRandom& random) {
-  return draw<Residue>(plans, random, [&] { return field.random(); });
+  return draw<Residue>(plans, random, [&](const InputPlan&) { return field.random(); });
 }
 
 std::vector<Array<Interval>> draw_reals(const std::vector<InputPlan>& plans, int distribution,
                                         SecretRandom& random) {
-  return draw<Interval>(plans, random, [&] {
-    const double x = draw_real(distribution, random);
+  return draw<Interval>(plans, random, [&](const InputPlan& plan) {
+    const double x = draw_inside(plan.facts, distribution, random);
     return Interval{x, x};
   });
 }

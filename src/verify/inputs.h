@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "graph/array.h"
-#include "lamina/graph.h"
+#include "lamina/verify.h"
 #include "num/interval.h"
 #include "num/residue.h"
 #include "verify/secret_random.h"
@@ -19,7 +19,8 @@ struct InputPlan {
   bool real = true;
   std::int64_t low = 0;  // integers: inclusive range
   std::int64_t high = 0;
-  Tensor fixed;  // integer weights that the graphs carry: their elements
+  Tensor fixed;      // integer weights that the graphs carry: their elements
+  InputFacts facts;  // reals: where points are drawn
 };
 
 // Ranges of integer inputs that serve both graphs: an input that indexes an axis stays inside it.
@@ -32,7 +33,8 @@ Sizes choose_sizes(const Graph& a, const Graph& b, int index);
 std::vector<Array<Residue>> draw_residues(const std::vector<InputPlan>& plans,
                                           const ResidueField& field, SecretRandom& random);
 // A point whose reals are uniform in [-1, 1] (distribution 0), in [0.25, 1.75], among the integers
-// -3 to 3, in [-0.1, 0.1], or in [-4, 4] (distribution 4).
+// -3 to 3, in [-0.1, 0.1], or in [-4, 4] (distribution 4). An input whose facts exclude such values
+// is uniform in its range, or near its bound.
 std::vector<Array<Interval>> draw_reals(const std::vector<InputPlan>& plans, int distribution,
                                         SecretRandom& random);
 

@@ -93,7 +93,8 @@ class Verification {
  private:
   // All runs with one binding; false when the verdict is settled.
   bool binding(const Sizes& sizes) {
-    const std::vector<InputPlan> plans = plan_inputs(a_, b_, sizes);
+    std::vector<InputPlan> plans = plan_inputs(a_, b_, sizes);
+    add_facts(plans);
     if (verdict_.shapes.empty()) describe(plans);
     Coverage coverage;
     for (int r = 0; r < options_.runs; ++r) {
@@ -193,11 +194,21 @@ class Verification {
         fmt::format("all {} output elements agree in {} runs", verdict_.compared, verdict_.runs);
   }
 
+  void add_facts(std::vector<InputPlan>& plans) const {
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+      const auto known = options_.facts.find(input_name(i));
+      if (known != options_.facts.end()) plans[i].facts = known->second;
+    }
+  }
+
+  const std::string& input_name(std::size_t i) const {
+    return a_.nodes[static_cast<std::size_t>(a_.inputs[i].node)].name;
+  }
+
   void describe(const std::vector<InputPlan>& plans) {
     for (std::size_t i = 0; i < plans.size(); ++i) {
-      const Node& node = a_.nodes[static_cast<std::size_t>(a_.inputs[i].node)];
-      verdict_.shapes.push_back(fmt::format("{} {}{}", node.name, traits(plans[i].type.dtype).name,
-                                            to_string(plans[i].shape)));
+      verdict_.shapes.push_back(fmt::format(
+          "{} {}{}", input_name(i), traits(plans[i].type.dtype).name, to_string(plans[i].shape)));
     }
   }
 

@@ -173,6 +173,45 @@ TEST_CASE("check: equivalent 0, different 1, unsupported 4, inconclusive 5, bad 
   box.refuses("check $/a.lam $/other.lam", 2, "input 'x' is f32[2, 4] and f32[3]");
 }
 
+TEST_CASE("identity: one pair, one text, and files") {
+  const Sandbox box;
+  const Outcome same = box.lamina(
+      "identity 'exp(x + y)' 'exp(x)*exp(y)' --positive x --range y=-1:2.5 "
+      "--json $/report.json");
+  CHECK(same.status == 0);
+  CHECK(same.out.starts_with("equivalent: "));
+  const Json report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("command").text() == "identity");
+  CHECK(report.at("identity").text() == "exp(x + y) = exp(x)*exp(y)");
+  CHECK(report.at("facts").array().at(0).at("low").real() == 0.0);
+  CHECK(report.at("facts").array().at(0).at("high").is_null());
+  CHECK(report.at("facts").array().at(1).at("high").real() == 2.5);
+  CHECK(box.lamina("identity '(x + y)^2 = x^2 + y^2 ; x > 0'").status == 1);
+  CHECK(box.lamina("identity '(FPCore (x) (/ x x))' 1").status == 0);
+  CHECK(box.lamina("identity x/0 x/0").status == 5);
+  CHECK(box.lamina("identity 'tgamma(x)' x").status == 4);
+  write_all(box.path("list.txt"), "[sums]\nx + y = y + x\nx - y = y - x\nzeta(x) = 1\n");
+  const Outcome list = box.lamina("identity $/list.txt --json $/report.json");
+  CHECK(list.status == 1);
+  CHECK(list.out.ends_with("\nequivalent 1, different 1, inconclusive 0, unsupported 1\n"));
+  const Json all = Json::parse(read_all(box.path("report.json")));
+  CHECK(all.at("different").integer() == 1);
+  CHECK(all.at("identities").array().at(1).at("group").text() == "sums");
+  CHECK(all.at("identities").array().at(1).at("verdict").text() == "different");
+  write_all(box.path("half.fpcore"), "(FPCore (x) :alt (* x 1/2) (/ x 2))");
+  CHECK(box.lamina("identity $/half.fpcore").status == 0);
+  box.refuses("identity", 2, "EXPRESSION is required");
+  box.refuses("identity x x x", 2, "expected two expressions");
+  box.refuses("identity 'x +' x", 2, "first expression:1:4: expected a number");
+  box.refuses("identity absent.txt", 2, "text:1:7: expected '='");
+  box.refuses("identity '# nothing'", 2, "holds no identity");
+  box.refuses("identity x x --positive y", 3, "no variable 'y'");
+  box.refuses("identity x x --range x=2:1", 2, "no interval for 'x'");
+  box.refuses("identity x x --range x=2", 2, "expected NAME=LOW:HIGH");
+  box.refuses("identity x x --range x=2:b", 2, "'b' in 'x=2:b' is no number");
+  box.refuses("identity $/list.txt --positive x", 2, "for one identity");
+}
+
 TEST_CASE("bad arguments and input: 2") {
   const Sandbox box;
   write_all(box.path("m.lam"), kModel);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "lamina/error.h"
 #include "lamina/graph.h"
+#include "lamina/identity.h"
 #include "mutate.h"
 
 using namespace lamina;
@@ -78,4 +79,30 @@ TEST_CASE("fuzz: JSON") {
     const Json json = Json::parse(file);
     Json::parse(json.dump());
   });
+}
+
+TEST_CASE("fuzz: expressions, FPCores and files of identities") {
+  fuzz::Corpus corpus;
+  corpus.files = fuzz::read_folder("tests/identities", ".txt");
+  corpus.files = {
+      corpus.files[0].substr(0, 3000), corpus.files[1].substr(0, 3000),
+      "sqrt(x^2)/x = 1.5e-3*x**2 ; 0 < x <= pi/2, -1 < y\n",
+      "[group]\nclamp(x, low=-1, high=.5) = select(x < y < 3, x, hypot(x, -y))\n",
+      "(FPCore f (x y) :name \"f\" :pre (and (< 0 x 1) (<= y 2.5e3)) :alt (* x 1/3)\n"
+      " (let* ([a (+ x y 1)] [b (if (== a PI) x (fabs y))]) (- (! :p q (pow a b)) (- y))))"};
+  corpus.words = {
+      "(", ")",    "[",      "]",     "=",       ";",       ",",   "^",  "^-",
+      "<", "<=",   "== ",    "1e400", "1e-99",   "0",       ".",   "/0", "exp(",
+      "-", "max(", "FPCore", ":alt",  "(let ((", "select(", "1/2", "\"", "99999999999999999999"};
+  int accepted = 0;
+  fuzz::run(corpus, 4, 20000, [&](const std::string& file) {
+    for (const Identity& identity : parse_identities(file, "file")) {
+      if (!identity.unsupported.empty()) continue;
+      CHECK(identity.left.inputs == identity.right.inputs);
+      validate(to_graph(identity.left));
+      validate(to_graph(identity.right));
+      ++accepted;
+    }
+  });
+  CHECK(accepted > 500);
 }

@@ -18,6 +18,7 @@
   X(log)              \
   X(sqrt)             \
   X(rsqrt)            \
+  X(cbrt)             \
   X(pow)              \
   X(reciprocal)       \
   X(min)              \
