@@ -53,25 +53,27 @@ Expression parse_expression(std::string_view text, std::string_view source = "ex
 // The expression as a graph of scalars: one f64 input per input, one f64 output "value".
 Graph to_graph(const Expression& expression);
 
-// A claim that two expressions over the same inputs are equal where the facts hold.
+// A claim that two expressions are equal where the conditions hold. All its expressions have the
+// same inputs.
 struct Identity {
   std::string name;   // "line 12", or the name of an FPCore
   std::string group;  // the heading above it in its file
   std::string text;   // as it was written
   Expression left;
   Expression right;
-  std::map<std::string, InputFacts, std::less<>> facts;
-  // Why the claim cannot be checked, if it is well formed but beyond Lamina; `left` and `right` are
-  // then empty.
+  std::vector<Expression> conditions;                    // truth values
+  std::map<std::string, InputFacts, std::less<>> facts;  // ranges that the conditions imply
+  // Why the claim cannot be checked, if it is well formed but beyond Lamina; it then has no
+  // expressions.
   std::string unsupported;
 };
 
-// The claim that `left` equals `right`; each is infix or one FPCore, whose :pre gives facts. Throws
-// like parse_expression, also when a precondition is more than ranges of single inputs.
+// The claim that `left` equals `right`; each is infix or one FPCore, whose :pre is a condition.
+// Throws like parse_expression.
 Identity parse_identity(std::string_view left, std::string_view right);
 
-// The identities of a file: lines "left = right ; facts" under [headings], or FPCores that have an
-// :alt (a file of just two FPCores without :alt claims that these are equal). Throws
+// The identities of a file: lines "left = right ; conditions" under [headings], or FPCores that
+// have an :alt (a file of just two FPCores without :alt claims that these are equal). Throws
 // kInvalidArgument for what is malformed; what is unsupported is in the list and says so.
 std::vector<Identity> parse_identities(std::string_view text, std::string_view source);
 
@@ -79,7 +81,8 @@ std::vector<Identity> parse_identities(std::string_view text, std::string_view s
 // kInvalidArgument when no interval of values is left.
 void assume(Identity& identity, std::string_view input, const InputFacts& facts);
 
-// Checks the identity; its facts are added to those of the options.
+// Checks the identity; its facts are added to those of the options. A real point counts as a
+// witness only where the conditions hold.
 Verdict verify(const Identity& identity, const VerifyOptions& options = {});
 
 }  // namespace lamina

@@ -95,7 +95,10 @@ int check_all(const std::vector<Identity>& identities, const VerifyOptions& opti
   for (const Identity& identity : identities) {
     const Verdict verdict = verify(identity, options);
     ++counts[verdict.outcome];
-    fmt::print("{:<12} {}: {}\n", to_string(verdict.outcome), identity.name, identity.text);
+    const std::string what = identity.name == identity.text
+                                 ? identity.name
+                                 : fmt::format("{}: {}", identity.name, identity.text);
+    fmt::print("{:<12} {}\n", to_string(verdict.outcome), what);
     if (verdict.outcome != Outcome::kEquivalent) fmt::print("{:<12} {}\n", "", verdict.reason);
     Json entry = Json::parse(verdict.to_json());
     entry["name"] = identity.name;

@@ -1,8 +1,7 @@
-// Reads ranges off comparisons.
+// Evaluates conditions, and reads ranges off comparisons.
 #include "verify/conditions.h"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "base/check.h"
@@ -12,36 +11,46 @@
 namespace lamina {
 namespace {
 
-constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
+std::vector<double> node_values(const Expression& expression, const std::vector<double>& point) {
+  RealDomain domain;
+  std::vector<double> values;
+  evaluate_nodes(expression, domain, std::span<const double>(point), values);
+  return values;
+}
 
-class ConditionReader {
- public:
-  ConditionReader(const Expression& condition, Facts& facts)
-      : condition_(condition), facts_(facts) {
-    RealDomain domain;
-    const std::vector<double> unknown(condition.inputs.size(), kNothing);
-    evaluate_nodes(condition, domain, std::span<const double>(unknown), values_);
-    for (const Expression::Node& node : condition.nodes) {
-      bool constant = node.input < 0;
-      for (const std::int32_t operand : node.operands) {
-        if (operand >= 0) constant = constant && constant_[static_cast<std::size_t>(operand)];
-      }
-      constant_.push_back(constant);
+// Which nodes depend on no input.
+std::vector<bool> constant_nodes(const Expression& expression) {
+  std::vector<bool> constant;
+  for (const Expression::Node& node : expression.nodes) {
+    bool all = node.input < 0;
+    for (const std::int32_t operand : node.operands) {
+      all = all && (operand < 0 || constant[static_cast<std::size_t>(operand)]);
     }
+    constant.push_back(all);
   }
+  return constant;
+}
+
+class RangeReader {
+ public:
+  RangeReader(const Expression& condition, Facts& facts)
+      : condition_(condition),
+        facts_(facts),
+        values_(node_values(condition, std::vector<double>(condition.inputs.size()))),
+        constant_(constant_nodes(condition)) {}
 
   // From the last node down; nodes are shared, so each is read once.
   void read() {
-    std::vector<bool> holds(condition_.nodes.size(), false);
-    holds.back() = true;
-    for (std::size_t at = holds.size(); at-- > 0;) {
-      if (!holds[at]) continue;
+    std::vector<bool> true_nodes(condition_.nodes.size(), false);
+    true_nodes.back() = true;
+    for (std::size_t at = true_nodes.size(); at-- > 0;) {
       const Expression::Node& node = condition_.nodes[at];
-      if (node.op != nullptr && node.op->name == "logical_and") {
+      if (!true_nodes[at] || node.op == nullptr) continue;
+      if (node.op->name == "logical_and") {
         for (std::size_t i = 0; i < 2; ++i) {
-          holds[static_cast<std::size_t>(node.operands[i])] = true;
+          true_nodes[static_cast<std::size_t>(node.operands[i])] = true;
         }
-      } else if (!constant_[at] || values_[at] == 0.0) {  // what is always true adds nothing
+      } else {
         comparison(node);
       }
     }
@@ -49,32 +58,22 @@ class ConditionReader {
 
  private:
   void comparison(const Expression::Node& node) {
-    const std::string_view name = node.op == nullptr ? "" : node.op->name;
+    const std::string_view name = node.op->name;
     const bool less = name == "less" || name == "less_equal";
     const bool greater = name == "greater" || name == "greater_equal";
-    if (!less && !greater) refuse();
+    if (!less && !greater) return;
     const auto first = static_cast<std::size_t>(node.operands[0]);
     const auto second = static_cast<std::size_t>(node.operands[1]);
-    if (is_input(first) && constant_[second]) {
-      add(first, values_[second], less);
-    } else if (is_input(second) && constant_[first]) {
-      add(second, values_[first], greater);
-    } else {
-      refuse();
-    }
+    if (is_input(first) && constant_[second]) bound(first, values_[second], less);
+    if (is_input(second) && constant_[first]) bound(second, values_[first], greater);
   }
 
   bool is_input(std::size_t node) const { return condition_.nodes[node].input >= 0; }
 
-  void add(std::size_t node, double bound, bool above) {
-    require(bound == bound, "a bound of a condition has no value");
+  void bound(std::size_t node, double value, bool above) {
     const auto input = static_cast<std::size_t>(condition_.nodes[node].input);
-    add_fact(condition_.inputs[input], above ? InputFacts{.high = bound} : InputFacts{.low = bound},
+    add_fact(condition_.inputs[input], above ? InputFacts{.high = value} : InputFacts{.low = value},
              facts_);
-  }
-
-  [[noreturn]] static void refuse() {
-    fail(ErrorCode::kUnsupported, "conditions must be ranges of single inputs, such as 0 < x < 2");
   }
 
   const Expression& condition_;
@@ -85,8 +84,10 @@ class ConditionReader {
 
 }  // namespace
 
-void add_facts(const Expression& condition, Facts& facts) {
-  ConditionReader(condition, facts).read();
+void add_facts(const Expression& condition, Facts& facts) { RangeReader(condition, facts).read(); }
+
+bool holds(const Expression& condition, const std::vector<double>& point) {
+  return node_values(condition, point).back() != 0.0;
 }
 
 void add_fact(const std::string& input, const InputFacts& fact, Facts& facts) {

@@ -188,12 +188,12 @@ Id ExpressionBuilder::call(const OpDef& op, std::span<const Id> operands, const 
     return push(std::move(node));
   }
   std::vector<Id> numbers(operands.begin(), operands.end());
-  const auto truth = [&](Id id) { return expression_.nodes[static_cast<std::size_t>(id)].truth; };
-  const bool any_truth = std::any_of(numbers.begin(), numbers.end(), truth);
+  const bool any_truth =
+      std::any_of(numbers.begin(), numbers.end(), [&](Id id) { return is_truth(id); });
   if (any_truth && takes_numbers(op, numbers.size())) {
     const Attrs to_number = {{"dtype", DType::kF64}};
     for (Id& id : numbers) {
-      if (truth(id)) id = add_call(find_op("cast"), {id}, to_number);
+      if (is_truth(id)) id = add_call(find_op("cast"), {id}, to_number);
     }
   }
   return add_call(op, std::move(numbers), attrs);
@@ -207,7 +207,7 @@ Id ExpressionBuilder::call(std::string_view op, std::initializer_list<Id> operan
 Id ExpressionBuilder::add_call(const OpDef& op, std::vector<Id> operands, const Attrs& attrs) {
   std::vector<Value> values;
   for (const Id id : operands) {
-    values.push_back(expression_.nodes[static_cast<std::size_t>(id)].truth ? kTruth : kNumber);
+    values.push_back(is_truth(id) ? kTruth : kNumber);
   }
   const Value added = rules_.add(op.name, std::move(values), attrs);
   Expression::Node node;

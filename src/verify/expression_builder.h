@@ -32,6 +32,8 @@ class ExpressionBuilder {
   Id call(const OpDef& op, std::span<const Id> operands, const Attrs& attrs = {});
   Id call(std::string_view op, std::initializer_list<Id> operands);
 
+  bool is_truth(Id id) const { return expression_.nodes[static_cast<std::size_t>(id)].truth; }
+
   // The expression of one node, without nodes that it does not need.
   Expression finish(Id value) const;
 

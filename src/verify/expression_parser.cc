@@ -163,6 +163,15 @@ Id ExpressionParser::expression() {
   }
 }
 
+Id ExpressionParser::condition() {
+  const std::size_t offset = current_.offset;
+  const Id value = expression();
+  return located(offset, [&] {
+    require(builder_.is_truth(value), "a condition must be true or false, such as x > 0");
+    return value;
+  });
+}
+
 Id ExpressionParser::sum() {
   Id value = product();
   while (at("+") || at("-")) {

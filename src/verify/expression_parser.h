@@ -31,6 +31,7 @@ class ExpressionParser {
                    const Scope* scope = nullptr);
 
   Id expression();
+  Id condition();                    // an expression that is a truth value
   bool take(std::string_view mark);  // reads this mark if it comes next
   void expect(std::string_view mark);
   void expect_end();

@@ -117,8 +117,11 @@ class CoreReader {
   }
 
   void property(std::string_view name, const SExpression& value, Fpcore& core) {
-    if (name == ":pre") core.condition = expression(value);
-    if (name == ":alt") core.alternatives.push_back(expression(value));
+    if (name == ":pre") {
+      core.condition = expression(value);
+      if (!core.condition->nodes.back().truth) error(value, "expected a truth value");
+    }
+    if (name == ":alt" || name == ":herbie-target") core.alternatives.push_back(expression(value));
     if (name == ":name" && core.name.empty() && value.text.size() > 2) {
       core.name = value.text.substr(1, value.text.size() - 2);
     }

@@ -17,7 +17,7 @@ struct Fpcore {
   std::string name;                      // its symbol, else its :name, else empty
   std::size_t offset = 0;                // where it stands in the text
   Expression body;                       // this and what follows has the arguments as inputs
-  std::vector<Expression> alternatives;  // of every :alt
+  std::vector<Expression> alternatives;  // of every :alt or :herbie-target
   std::optional<Expression> condition;   // of :pre, a truth value
   // What Lamina lacks to read it, with its position; the expressions are then absent.
   std::string unsupported;

@@ -14,20 +14,28 @@
 namespace lamina {
 namespace {
 
-// Gives both expressions the same inputs: those of `a`, then what only `b` has.
-void share_inputs(Expression& a, Expression& b) {
-  std::vector<std::string> all = a.inputs;
-  std::vector<std::int32_t> moved;
-  for (const std::string& name : b.inputs) {
-    const auto found = std::find(all.begin(), all.end(), name);
-    moved.push_back(static_cast<std::int32_t>(found - all.begin()));
-    if (found == all.end()) all.push_back(name);
+// Gives all expressions the same inputs: those of the left side, then what others add.
+void share_inputs(Identity& identity) {
+  std::vector<Expression*> expressions = {&identity.left, &identity.right};
+  for (Expression& condition : identity.conditions) expressions.push_back(&condition);
+  std::vector<std::string> all;
+  for (Expression* expression : expressions) {
+    std::vector<std::int32_t> moved;
+    for (const std::string& name : expression->inputs) {
+      const auto found = std::find(all.begin(), all.end(), name);
+      moved.push_back(static_cast<std::int32_t>(found - all.begin()));
+      if (found == all.end()) all.push_back(name);
+    }
+    for (Expression::Node& node : expression->nodes) {
+      if (node.input >= 0) node.input = moved[static_cast<std::size_t>(node.input)];
+    }
   }
-  for (Expression::Node& node : b.nodes) {
-    if (node.input >= 0) node.input = moved[static_cast<std::size_t>(node.input)];
-  }
-  a.inputs = all;
-  b.inputs = std::move(all);
+  for (Expression* expression : expressions) expression->inputs = all;
+}
+
+void add_condition(Identity& identity, Expression condition) {
+  add_facts(condition, identity.facts);
+  identity.conditions.push_back(std::move(condition));
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -37,13 +45,13 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(0, text.find_last_not_of(kSpace) + 1);
 }
 
-// One side of an identity with what its precondition says.
-Expression read_side(std::string_view text, std::string_view source, Facts& facts) {
+// One side of an identity, whose precondition is added to it.
+Expression read_side(std::string_view text, std::string_view source, Identity& identity) {
   if (!is_fpcore(text)) return parse_expression(text, source);
   std::vector<Fpcore> cores = parse_fpcores({text, source});
   require(cores.size() == 1, "{}: expected one FPCore, got {}", source, cores.size());
   if (!cores[0].unsupported.empty()) throw Error(ErrorCode::kUnsupported, cores[0].unsupported);
-  if (cores[0].condition) add_facts(*cores[0].condition, facts);
+  if (cores[0].condition) add_condition(identity, std::move(*cores[0].condition));
   return std::move(cores[0].body);
 }
 
@@ -60,13 +68,13 @@ class LineReader {
     std::vector<Id> conditions;
     if (parser_.take(";")) {
       do {
-        conditions.push_back(parser_.expression());
+        conditions.push_back(parser_.condition());
       } while (parser_.take(","));
     }
     parser_.expect_end();
     identity_.left = builder_.finish(left);
     identity_.right = builder_.finish(right);
-    for (const Id condition : conditions) add_facts(builder_.finish(condition), identity_.facts);
+    for (const Id condition : conditions) add_condition(identity_, builder_.finish(condition));
   }
 
  private:
@@ -84,9 +92,10 @@ Identity reading(Identity identity, Read read) {
     read(identity);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kUnsupported) throw;
-    identity.left = identity.right = {};
-    identity.facts.clear();
-    identity.unsupported = error.what();
+    identity = {.name = identity.name,
+                .group = identity.group,
+                .text = identity.text,
+                .unsupported = error.what()};
   }
   return identity;
 }
@@ -121,12 +130,12 @@ Identity of_cores(const Fpcore& left, const Expression& right, const Fpcore* oth
   return reading(std::move(identity), [&](Identity& each) {
     each.left = left.body;
     each.right = right;
-    share_inputs(each.left, each.right);
     for (const Fpcore* core : {&left, other}) {
       if (core == nullptr) continue;
       if (!core->unsupported.empty()) throw Error(ErrorCode::kUnsupported, core->unsupported);
-      if (core->condition) add_facts(*core->condition, each.facts);
+      if (core->condition) add_condition(each, *core->condition);
     }
+    share_inputs(each);
   });
 }
 
@@ -144,12 +153,20 @@ std::vector<Identity> read_cores(std::string_view text, std::string_view source)
       identities.push_back(of_cores(core, alternative, nullptr));
     }
     if (!core.alternatives.empty()) continue;
-    Identity identity = of_cores(core, core.body, nullptr);
-    if (identity.unsupported.empty()) identity.unsupported = "it has no :alt to compare with";
-    identity.left = identity.right = {};
+    Identity identity;
+    identity.name = identity.text = core.name;
+    identity.unsupported =
+        core.unsupported.empty() ? "it has no :alt to compare with" : core.unsupported;
     identities.push_back(std::move(identity));
   }
   return identities;
+}
+
+bool allowed(const Identity& identity, const Witness& witness) {
+  std::vector<double> point;
+  for (const Tensor& input : witness.inputs) point.push_back(input.to_doubles().at(0));
+  return std::all_of(identity.conditions.begin(), identity.conditions.end(),
+                     [&](const Expression& condition) { return holds(condition, point); });
 }
 
 }  // namespace
@@ -157,9 +174,9 @@ std::vector<Identity> read_cores(std::string_view text, std::string_view source)
 Identity parse_identity(std::string_view left, std::string_view right) {
   Identity identity;
   identity.text = fmt::format("{} = {}", trimmed(left), trimmed(right));
-  identity.left = read_side(left, "first expression", identity.facts);
-  identity.right = read_side(right, "second expression", identity.facts);
-  share_inputs(identity.left, identity.right);
+  identity.left = read_side(left, "first expression", identity);
+  identity.right = read_side(right, "second expression", identity);
+  share_inputs(identity);
   return identity;
 }
 
@@ -176,15 +193,26 @@ void assume(Identity& identity, std::string_view input, const InputFacts& facts)
 }
 
 Verdict verify(const Identity& identity, const VerifyOptions& options) {
+  Verdict verdict;
   if (!identity.unsupported.empty()) {
-    Verdict verdict;
     verdict.outcome = Outcome::kUnsupported;
     verdict.reason = identity.unsupported;
     return verdict;
   }
   VerifyOptions with_facts = options;
   for (const auto& [input, fact] : identity.facts) add_fact(input, fact, with_facts.facts);
-  return verify(to_graph(identity.left), to_graph(identity.right), with_facts);
+  const Graph left = to_graph(identity.left);
+  const Graph right = to_graph(identity.right);
+  // Points are drawn inside the facts, which may be less than the conditions.
+  constexpr int kAttempts = 16;
+  for (int i = 0; i < kAttempts; ++i) {
+    verdict = verify(left, right, with_facts);
+    if (!verdict.witness || allowed(identity, *verdict.witness)) return verdict;
+  }
+  verdict.outcome = Outcome::kInconclusive;
+  verdict.reason = "the sides differ, but at no real point tried that fulfils the conditions";
+  verdict.witness.reset();
+  return verdict;
 }
 
 }  // namespace lamina

@@ -72,7 +72,7 @@ TEST_CASE("errors of FPCores have positions") {
   CHECK(complaint("(FPCore (x) ())", "x").find("expected an operator") != std::string::npos);
   CHECK(complaint("(FPCore (x) :pre (< x y) x)", "x").find("neither an argument") !=
         std::string::npos);
-  CHECK(complaint("(FPCore (x y) :pre (< x y) x)", "x").find("ranges of single inputs") !=
+  CHECK(complaint("(FPCore (x) :pre (+ x 1) x)", "x").find("1:18: expected a truth value") !=
         std::string::npos);
   std::string deep = "(FPCore (x) ";
   for (int i = 0; i < 100000; ++i) deep += "(sin ";
@@ -96,7 +96,7 @@ TEST_CASE("a file of lines") {
       "[ second one ]\n"
       "  sqrt(x)^2 = x ; x > 0, -1 <= y < 1/2, pi > z\n"
       "frob(x) = 1\n"
-      "x = y ; x < y",
+      "x = y ; x < z, abs(y) < 1",
       "file");
   REQUIRE(list.size() == 4);
   CHECK(list[0].group == "first");
@@ -108,12 +108,16 @@ TEST_CASE("a file of lines") {
   CHECK(list[1].facts.at("y") == InputFacts{-1, 0.5});
   CHECK(list[1].facts.at("z").high == doctest::Approx(3.14159265));
   CHECK(list[2].unsupported == "file:7:1: no function is called 'frob'");
-  CHECK(list[3].unsupported.find("ranges of single inputs") != std::string::npos);
-  CHECK(list[3].left.nodes.empty());
+  CHECK(list[2].left.nodes.empty());
+  CHECK(list[3].facts.empty());
+  CHECK(list[3].conditions.size() == 2);
+  CHECK(list[3].conditions[0].inputs == std::vector<std::string>{"x", "y", "z"});
   CHECK_THROWS_WITH_AS(parse_identities("x = x\n y == x\n", "file"),
                        "file:2:8: expected '=', got the end", Error);
   CHECK_THROWS_WITH_AS(parse_identities("x = x ; 1 < x < 0", "file"),
                        "the conditions leave no interval for 'x'", Error);
+  CHECK_THROWS_WITH_AS(parse_identities("x = x ; x > 0, x + 1", "file"),
+                       "file:1:16: a condition must be true or false, such as x > 0", Error);
 }
 
 TEST_CASE("a file of FPCores") {
@@ -163,6 +167,18 @@ TEST_CASE("witnesses lie inside the facts") {
   CHECK(verdict.witness->inputs.at(1).to_doubles().at(0) < -100.0);
   CHECK_THROWS_AS(assume(identity, "w", {}), Error);
   CHECK_THROWS_AS(assume(identity, "x", {.low = 3.0}), Error);
+}
+
+TEST_CASE("a point that violates a condition is no witness") {
+  const auto outcome = [](std::string_view line) {
+    return verify(parse_identities(line, "text").at(0)).outcome;
+  };
+  CHECK(outcome("max(x, y) = y") == Outcome::kDifferent);
+  CHECK(outcome("max(x, y) = y ; x < y") == Outcome::kInconclusive);
+  CHECK(outcome("max(x, y) = y ; x + 1 > y") == Outcome::kDifferent);
+  CHECK(outcome("abs(x + y) = -x - y ; x + y > 0") == Outcome::kDifferent);
+  CHECK(verify(parse_identity("(FPCore (x y) :pre (< x y) (fmin x y))", "x")).outcome ==
+        Outcome::kInconclusive);
 }
 
 TEST_CASE("real points of every distribution lie inside any range") {

@@ -188,6 +188,7 @@ TEST_CASE("identity: one pair, one text, and files") {
   CHECK(report.at("facts").array().at(1).at("high").real() == 2.5);
   CHECK(box.lamina("identity '(x + y)^2 = x^2 + y^2 ; x > 0'").status == 1);
   CHECK(box.lamina("identity '(FPCore (x) (/ x x))' 1").status == 0);
+  CHECK(box.lamina("identity -- -x 0-x").status == 0);
   CHECK(box.lamina("identity x/0 x/0").status == 5);
   CHECK(box.lamina("identity 'tgamma(x)' x").status == 4);
   write_all(box.path("list.txt"), "[sums]\nx + y = y + x\nx - y = y - x\nzeta(x) = 1\n");
