@@ -6,6 +6,7 @@
 
 #include "graph/real_domain.h"
 #include "lamina/identity.h"
+#include "verify/domains.h"
 #include "verify/evaluate_expression.h"
 #include "verify/expression_builder.h"
 
@@ -22,6 +23,15 @@ double evaluate(const Expression& expression, const std::vector<double>& inputs)
 
 double value(std::string_view text, const std::vector<double>& inputs = {}) {
   return evaluate(parse_expression(text), inputs);
+}
+
+Interval enclosed(const Expression& expression, const std::vector<double>& inputs) {
+  IntervalDomain domain;
+  std::vector<Interval> points;
+  for (const double x : inputs) points.push_back({x, x});
+  std::vector<Interval> values;
+  evaluate_nodes(expression, domain, std::span<const Interval>(points), values);
+  return values.back();
 }
 
 // By the interpreter of the reference device, on scalars.
@@ -156,7 +166,7 @@ TEST_CASE("depth, length and size are limited") {
   CHECK(complaint(sum).find("at most 4096 operations") != std::string::npos);
 }
 
-TEST_CASE("an expression and its graph have the same values") {
+TEST_CASE("an expression and its graph have the same values, which lie in the intervals") {
   const std::vector<std::pair<std::string_view, std::vector<double>>> cases = {
       {"x", {0.3}},
       {"3", {}},
@@ -174,6 +184,7 @@ TEST_CASE("an expression and its graph have the same values") {
     CAPTURE(text);
     const Expression expression = parse_expression(text);
     CHECK(evaluate(expression, inputs) == by_graph(expression, inputs));
+    CHECK(enclosed(expression, inputs).contains(evaluate(expression, inputs)));
     CHECK_NOTHROW(validate(to_graph(expression)));
   }
 }
