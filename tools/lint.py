@@ -33,8 +33,9 @@ LAYERS["cli"] = {"base"}
 # The layer that defines what a public header declares: no layer below it may include the header.
 PUBLIC_HEADERS = {
     "error": "base", "tensor": "tensor", "graph": "graph", "ops": "graph", "device": "exec",
-    "bench": "exec", "io": "io", "nn": "nn", "verify": "verify", "identity": "verify",
-    "optimize": "search", "pipeline": "pipeline", "serve": "serve", "quantize": "quant",
+    "bench": "exec", "io": "io", "rules": "io", "nn": "nn", "verify": "verify",
+    "identity": "verify", "optimize": "search", "pipeline": "pipeline", "serve": "serve",
+    "quantize": "quant",
 }
 
 HEAVY = re.compile(

@@ -1,4 +1,4 @@
-// Files: models (Lamina's text form, ONNX), tensors (NumPy .npy, safetensors).
+// Files: models (Lamina's text form, ONNX), programs of Mirage, tensors (NumPy .npy, safetensors).
 //
 // Every reader checks each length against the bytes that exist and throws kInvalidArgument for a
 // malformed file, kUnsupported (naming what is missing) for a well-formed file that Lamina cannot
@@ -7,10 +7,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "lamina/error.h"
 #include "lamina/graph.h"
 #include "lamina/tensor.h"
 
@@ -45,6 +48,19 @@ struct ModelFormat {
   Graph (*load)(const std::string& path, const LoadOptions& options);
 };
 std::span<const ModelFormat> model_formats();
+
+// A stored program of Mirage: a graph with block graphs, or why Lamina cannot read it.
+struct StoredProgram {
+  Graph graph;  // inputs x0, x1, ... in the order of the file
+  std::optional<Error> refusal;
+};
+
+// Reads the JSON of one program or of a list of programs (docs/formats.md). Rounding aside, a
+// program means the same in any float type: `dtype` replaces that of the file. Throws
+// kInvalidArgument for what is no such JSON; what is wrong with one program is its `refusal`.
+std::vector<StoredProgram> load_programs(const std::string& path, std::optional<DType> dtype = {});
+std::vector<StoredProgram> parse_programs(std::string_view text, std::string_view origin,
+                                          std::optional<DType> dtype = {});
 
 // NumPy arrays, format versions 1 to 3, any byte order, C or Fortran order; dtypes f8 f4 f2 i8 i4
 // i1 u1 b1. bf16 has no NumPy name: it is written as '<V2' (what ml_dtypes does), and '<V2' is

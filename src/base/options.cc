@@ -84,6 +84,8 @@ Flag flag_of(std::string_view name, std::string_view help, const Json& fallback)
   flag.name = name;
   flag.help = help;
   flag.positional = std::all_of(name.begin(), name.end(), [](char c) { return c < 'a'; });
+  flag.required = flag.positional && !name.starts_with('[');
+  if (name.starts_with('[')) flag.name = name.substr(1, name.size() - 2);
   if (!flag.positional) std::replace(flag.name.begin(), flag.name.end(), '_', '-');
   if (const auto* text = std::get_if<std::string>(&fallback.value())) {
     flag.fallback = *text;

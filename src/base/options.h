@@ -10,9 +10,10 @@
 //     }
 //   };
 //
-// A name in capitals is a required argument without a flag; "output_dir" is the flag --output-dir
-// and the JSON key output_dir. Fields are bool (a switch), int, std::int64_t, double, std::string,
-// std::vector<std::string> (a flag with several values) and Seconds.
+// A name in capitals is a required argument without a flag, one in brackets ("[MODEL]") may be left
+// out; "output_dir" is the flag --output-dir and the JSON key output_dir. Fields are bool (a
+// switch), int, std::int64_t, double, std::string, std::vector<std::string> (a flag with several
+// values) and Seconds.
 #pragma once
 
 #include <concepts>
@@ -43,6 +44,7 @@ struct Flag {
   std::string value_name;  // "N", "TEXT", ...; "" for switches
   std::string fallback;    // the default as text; "" when it is empty
   bool positional = false;
+  bool required = false;
   bool repeated = false;
   std::function<void(const std::string&)> set;
 };

@@ -1,10 +1,14 @@
 // lamina check: do two models compute the same function?
+#include "cli/check.h"
+
 #include <fmt/core.h>
 
+#include <filesystem>
+
+#include "base/check.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/verdict_status.h"
-#include "lamina/verify.h"
 
 namespace lamina::cli {
 namespace {
@@ -12,14 +16,16 @@ namespace {
 struct CheckOptions {
   std::string a;
   std::string b;
+  std::string rules;
   std::vector<std::string> size;
   VerifyOptions verify;
   bool by_order = false;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
-    visit("A", self.a, "a model");
-    visit("B", self.b, "another model with the same inputs and outputs");
+    visit("[A]", self.a, "a model, or a .json file with stored programs of Mirage");
+    visit("[B]", self.b, "another model with the same inputs and outputs");
+    visit("rules", self.rules, "instead of models: a file of rewrite rules of TASO or FlexFlow");
     visit("runs", self.verify.runs, "independent random evaluations (per value of the sizes)");
     visit("bindings", self.verify.size_bindings, "how many values of the named sizes are tried");
     visit("shrink", self.verify.shrink,
@@ -30,18 +36,59 @@ struct CheckOptions {
 };
 
 int check_models(const CheckOptions& options, Json& report) {
-  const Graph a = load_model({options.a, {}, options.size});
-  const Graph b = load_model({options.b, {}, options.size});
   VerifyOptions verify_options = options.verify;
   verify_options.match_names = !options.by_order;
-  const Verdict verdict = verify(a, b, verify_options);
+  if (!options.rules.empty()) {
+    require(options.a.empty() && options.size.empty(), "--rules goes without models and --size");
+    return check_rules(options.rules, verify_options, report);
+  }
+  require(!options.b.empty(), "check needs two models, or --rules FILE");
+  const Graph b = load_model({options.b, {}, options.size});
+  if (std::filesystem::path(options.a).extension() == ".json") {
+    return check_programs(options.a, b, verify_options, report);
+  }
+  const Graph a = load_model({options.a, {}, options.size});
+  return report_verdict(verify(a, b, verify_options), report);
+}
+
+}  // namespace
+
+int report_verdict(const Verdict& verdict, Json& report) {
   fmt::print("{}\n", verdict.to_text());
   report = Json::parse(verdict.to_json());
   report["command"] = "check";
   return exit_status(verdict.outcome);
 }
 
-}  // namespace
+void Tally::add(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kEquivalent:
+      ++equivalent;
+      return;
+    case Outcome::kDifferent:
+      ++different;
+      return;
+    case Outcome::kInconclusive:
+      ++inconclusive;
+      return;
+    case Outcome::kUnsupported:
+      ++unsupported;
+      return;
+  }
+}
+
+void Tally::describe(Json& report) const {
+  report["equivalent"] = equivalent;
+  report["different"] = different;
+  report["inconclusive"] = inconclusive;
+  report["unsupported"] = unsupported;
+}
+
+int Tally::status() const {
+  if (different > 0) return exit_status(Outcome::kDifferent);
+  if (inconclusive > 0) return exit_status(Outcome::kInconclusive);
+  return exit_status(unsupported > 0 ? Outcome::kUnsupported : Outcome::kEquivalent);
+}
 
 Command check_command() {
   return command<CheckOptions>("check", "check whether two models compute the same", check_models);

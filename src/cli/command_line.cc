@@ -56,7 +56,7 @@ void add_flag(CLI::App& app, const Flag& flag) {
           : app.add_option_function<std::string>(spelling(flag), set_one, flag.help);
   option->type_name(flag.positional ? "" : flag.value_name);
   if (!flag.fallback.empty()) option->default_str(flag.fallback);
-  if (flag.positional) option->required();
+  if (flag.required) option->required();
 }
 
 void add_command(CLI::App& app, Entry& entry, std::string& json_file) {
