@@ -26,11 +26,20 @@ inline RuleOperator concat(RuleTensor a, RuleTensor b, int axis, int rank) {
 }
 inline RuleOperator split(RuleTensor a, int axis) { return {13, {a}, {{2, 2}, {11, axis}}}; }
 inline RuleOperator transpose(RuleTensor a) { return {15, {a}, {{10, 2}, {12, 2}, {13, 0}}}; }
-inline RuleOperator conv(RuleTensor a, RuleTensor w, int activation = 0, int stride = 1,
-                         int padding = 0, int kernel = 3) {
+struct Window {
+  int kernel = 3;
+  int stride = 1;
+  int padding = 0;  // 0: SAME, 1: VALID
+};
+inline RuleOperator conv(RuleTensor a, RuleTensor w, int activation = 0, Window window = {}) {
   return {3,
           {a, w},
-          {{4, kernel}, {5, kernel}, {6, stride}, {7, stride}, {8, padding}, {9, activation}}};
+          {{4, window.kernel},
+           {5, window.kernel},
+           {6, window.stride},
+           {7, window.stride},
+           {8, window.padding},
+           {9, activation}}};
 }
 inline RuleOperator pool(int type, RuleTensor a, int stride = 2) {
   return {type, {a}, {{4, 3}, {5, 3}, {6, stride}, {7, stride}, {8, 0}}};
@@ -79,15 +88,15 @@ inline std::vector<std::pair<std::string, RewriteRule>> right_rules() {
        rule({conv(x(7), x(10)), conv(x(7), x(11)), concat(of(0), of(1), 1, 4)},
             {concat(x(10), x(11), 0, 4), conv(x(7), of(0))})},
       {"activation of conv",
-       rule({conv(x(7), x(10), 0, 2), relu(of(0))}, {conv(x(7), x(10), 2, 2)})},
+       rule({conv(x(7), x(10), 0, {3, 2}), relu(of(0))}, {conv(x(7), x(10), 2, {3, 2})})},
       {"conv without padding",
-       rule({conv(x(7), x(10), 0, 2, 1), conv(x(8), x(10), 0, 2, 1), add(of(0), of(1))},
-            {add(x(7), x(8)), conv(of(0), x(10), 0, 2, 1)})},
+       rule({conv(x(7), x(10), 0, {3, 2, 1}), conv(x(8), x(10), 0, {3, 2, 1}), add(of(0), of(1))},
+            {add(x(7), x(8)), conv(of(0), x(10), 0, {3, 2, 1})})},
       {"max pool", rule({pool(6, x(7)), pool(6, x(8)), concat(of(0), of(1), 1, 4)},
                         {concat(x(7), x(8), 1, 4), pool(6, of(0))})},
       {"average pool",
        rule({pool(7, x(7)), pool(7, x(8)), add(of(0), of(1))}, {add(x(7), x(8)), pool(7, of(0))})},
-      {"enlarge", rule({conv(x(7), x(10), 0, 1, 0, 1)}, {enlarge(x(10)), conv(x(7), of(0))})},
+      {"enlarge", rule({conv(x(7), x(10), 0, {1, 1})}, {enlarge(x(10)), conv(x(7), of(0))})},
       {"data parallel", rule({linear(x(1), x(4))}, {partition(x(1), 1), replicate(x(4), 0),
                                                     linear(of(0), of(1)), combine(of(2), 1)})},
       {"model parallel", rule({linear(x(1), x(4))}, {replicate(x(1), 0), partition(x(4), 1),
@@ -111,7 +120,7 @@ inline std::vector<std::pair<std::string, RewriteRule>> wrong_rules() {
             {concat(x(7), x(8), 1, 4), concat(x(10), x(11), 0, 4), conv(of(0), of(1))})},
       {"max is not average", rule({pool(6, x(7))}, {pool(7, x(7))})},
       {"another activation", rule({matmul(x(1), x(4), 1)}, {matmul(x(1), x(4), 3)})},
-      {"another stride", rule({conv(x(7), x(10), 0, 1)}, {conv(x(7), x(10), 0, 2)})},
+      {"another stride", rule({conv(x(7), x(10), 0, {3, 1})}, {conv(x(7), x(10), 0, {3, 2})})},
       {"a replica too many", rule({relu(x(1))}, {replicate(x(1), 1), reduce(of(0), 1)})},
       {"replicas that differ",
        rule({linear(x(1), x(4))}, {concat(x(1), x(2), 0, 3), linear(of(0), x(4))})},

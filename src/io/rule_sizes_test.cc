@@ -1,3 +1,4 @@
+// Linear forms over unknown sizes and their solutions.
 #include "io/rule_sizes.h"
 
 #include <doctest/doctest.h>

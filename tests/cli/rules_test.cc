@@ -184,16 +184,22 @@ TEST_SUITE("slow") {
   TEST_CASE("rules: rewired variants of the files of TASO and FlexFlow") {
     for (const RuleFile& file : {kTaso, kFlexFlow}) {
       const std::vector<RewriteRule> rules = load(file);
+      std::map<std::string, int> counts;
       for (std::size_t k = 0; k < rules.size(); ++k) {
         if (cli::check_rule(rules[k], {}).outcome != lamina::Outcome::kEquivalent) continue;
         int not_rejected = 0;
         for (const RewriteRule& variant : rewired(rules[k])) {
           const cli::RuleVerdict verdict = cli::check_rule(variant, {});
+          const bool typed = !verdict.reason.starts_with("ill-typed");
+          ++counts[typed ? std::string(lamina::to_string(verdict.outcome)) : "ill-typed"];
           if (verdict.outcome != lamina::Outcome::kDifferent) ++not_rejected;
         }
         const auto known = file.still_right.find(k);
         CHECK_MESSAGE(not_rejected == (known == file.still_right.end() ? 0 : known->second),
                       file.name, ": rule ", k);
+      }
+      for (const auto& [kind, count] : counts) {
+        MESSAGE(file.name << ": " << count << " variants " << kind);
       }
     }
   }

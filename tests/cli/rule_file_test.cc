@@ -1,7 +1,8 @@
+// Rule files: what is read, what is refused, and shapes of instances.
 #include <doctest/doctest.h>
 
-#include "../tests/rule_examples.h"
-#include "../tests/rule_writer.h"
+#include "../rule_examples.h"
+#include "../rule_writer.h"
 #include "lamina/error.h"
 
 using namespace lamina;
