@@ -144,6 +144,22 @@ bool SizeSystem::equate(const LinearForm& a, const LinearForm& b) {
   }
 }
 
+// True when a minimum is missed whatever the free unknowns are: their smallest values give a form
+// with negative coefficients its largest.
+bool SizeSystem::hopeless() const {
+  return std::any_of(known_.begin(), known_.end(), [&](const auto& entry) {
+    const auto& [unknown, form] = entry;
+    if (!min_[static_cast<std::size_t>(unknown)]) return false;
+    std::int64_t largest = form.constant;
+    for (const auto& [free, coefficient] : form.terms) {
+      const std::optional<std::int64_t>& low = min_[static_cast<std::size_t>(free)];
+      if (coefficient > 0 || !low) return false;
+      largest = add(largest, multiply(coefficient, *low));
+    }
+    return largest < *min_[static_cast<std::size_t>(unknown)];
+  });
+}
+
 std::optional<std::vector<std::int64_t>> SizeSystem::complete(
     std::vector<std::int64_t> values) const {
   for (const auto& [unknown, form] : known_) {
@@ -156,6 +172,7 @@ std::optional<std::vector<std::int64_t>> SizeSystem::complete(
 }
 
 std::optional<std::vector<std::int64_t>> SizeSystem::solve(int variant) const {
+  if (hopeless()) return std::nullopt;
   Rng rng(static_cast<std::uint64_t>(variant));
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::vector<std::int64_t> values(min_.size(), 0);

@@ -41,6 +41,7 @@ class SizeSystem {
 
  private:
   void substitute(int unknown, const LinearForm& form);
+  bool hopeless() const;
   int add_unknown(std::optional<std::int64_t> min);
   std::optional<std::vector<std::int64_t>> complete(std::vector<std::int64_t> values) const;
 

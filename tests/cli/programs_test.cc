@@ -58,6 +58,34 @@ TEST_CASE("programs: of several each has a line, and a tally ends them") {
                 attention.out);
 }
 
+TEST_CASE("programs: output savers of the first versions accumulate") {
+  const Sandbox box;
+  const test::Outcome outcome = box.lamina(check("matmul_old", "matmul_old"));
+  CHECK_MESSAGE(outcome.status == 0, outcome.out, outcome.err);
+}
+
+TEST_SUITE("slow") {
+  // The files that Mirage stores with its benchmarks, at full size: those for attention with
+  // normalised queries are wrong, all the others right. Minutes a program.
+  TEST_CASE("programs: the stored ones of Mirage") {
+    const char* folder = std::getenv("LAMINA_PROGRAMS_DIR");
+    if (folder == nullptr) {
+      MESSAGE("skipped: LAMINA_PROGRAMS_DIR does not name the folder of Mirage's programs");
+      return;
+    }
+    const Sandbox box;
+    for (const std::string name : {"gqa_bs1", "gated_mlp", "qknorm_gqa_bs1"}) {
+      const test::Outcome outcome = box.lamina("check " + std::string(folder) + "/" + name +
+                                               ".json " + kFolder + name + ".lam --runs 1");
+      CAPTURE(outcome.out);
+      const bool wrong = name == "qknorm_gqa_bs1";
+      CHECK(outcome.status == (wrong ? 1 : 0));
+      CHECK((outcome.out.find(": equivalent") == std::string::npos) == wrong);
+      CHECK(outcome.out.find(wrong ? "equivalent 0" : "different 0") != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("programs: what is malformed is named") {
   const Sandbox box;
   const std::string reference = " " + kFolder + "rms_norm_linear.lam";
