@@ -37,7 +37,10 @@ struct InputFacts {
 };
 
 struct VerifyOptions {
-  int runs = 3;             // independent tuples of primes and points per binding of the sizes
+  // Proved error bound that is asked for, -log2, per binding of the sizes: passes are added until
+  // it is reached. 0: one pass, without a bound.
+  double bits = 80.0;
+  int most_passes = 12;     // of four pairs of primes each
   int size_bindings = 2;    // values of the named sizes that are tried, if there are named sizes
   bool match_names = true;  // inputs are matched by order; require equal names as well
   // Dimensions above this are replaced by small ones, by the same map in both graphs, where the
@@ -46,13 +49,27 @@ struct VerifyOptions {
   std::map<std::string, InputFacts, std::less<>> facts;  // by the input's name in the first graph
 };
 
-// One evaluation: everything that was drawn at random follows from the seed.
+// One pass evaluates both graphs over four pairs of primes p = 1 modulo q at once. All that was
+// drawn at random follows from the seed.
 struct FieldTuple {
   std::uint64_t p = 0;
   std::uint64_t q = 0;
-  std::uint64_t omega = 0;
-  std::string seed;  // 256 bits, hexadecimal
+  std::uint64_t omega = 0;   // of order q modulo p
+  std::uint64_t root_p = 0;  // of -1 modulo p and q; 0 where neither sine nor cosine occurs
+  std::uint64_t root_q = 0;
+  std::int64_t candidates = 0;  // primes among which p was drawn; 0: not counted
+  int pass = 0;
+  std::string seed;  // of the pass: 256 bits, hexadecimal
   Sizes sizes;
+};
+
+// What the theorems of docs/design/verify.md prove for one output: -log2 of the probability that
+// one pair of primes does not tell two different programs apart. 0: nothing.
+struct OutputBound {
+  std::string output;
+  double t1 = 0.0;   // any exponents
+  double t2 = 0.0;   // independent exponents
+  double t12 = 0.0;  // some of them independent
 };
 
 // Real inputs at which an output element differs: interval arithmetic encloses the two values in
@@ -68,9 +85,10 @@ struct Witness {
 
 struct Verdict {
   Outcome outcome = Outcome::kInconclusive;
-  std::string reason;          // one line
-  std::optional<double> bits;  // proved error bound, -log2; empty: no bound is computed
-  int runs = 0;
+  std::string reason;               // one line
+  std::optional<double> bits;       // proved, -log2 of the error, rounded down; empty: not computed
+  std::vector<OutputBound> bounds;  // first binding
+  int passes = 0;
   std::vector<FieldTuple> tuples;
   std::int64_t compared = 0;                       // output elements compared at least once
   std::int64_t uncompared = 0;                     // output elements that every run left undefined

@@ -26,7 +26,8 @@ struct CheckOptions {
     visit("[A]", self.a, "a model, or a .json file with stored programs of Mirage");
     visit("[B]", self.b, "another model with the same inputs and outputs");
     visit("rules", self.rules, "instead of models: a file of rewrite rules of TASO or FlexFlow");
-    visit("runs", self.verify.runs, "independent random evaluations (per value of the sizes)");
+    visit("bits", self.verify.bits, "error bound to prove, -log2; 0: one pass without a bound");
+    visit("most_passes", self.verify.most_passes, "give up after so many passes (per binding)");
     visit("bindings", self.verify.size_bindings, "how many values of the named sizes are tried");
     visit("shrink", self.verify.shrink,
           "replace dimensions above this by small ones where possible; 0: never");

@@ -10,7 +10,7 @@
 namespace lamina {
 
 // Reals are held as T; integers and booleans as exact 64-bit integers (`whole`), except where an
-// algebra cannot decide them (a comparison of residues), which stay T.
+// algebra cannot decide them (a comparison of formal values), which stay T.
 template <class T>
 struct Array {
   DType dtype = DType::kF32;

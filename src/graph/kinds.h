@@ -57,7 +57,7 @@ ScalarMeaning real_meaning() {
   return {.real = apply_scalar<Op, double>,
           .whole = nullptr,
           .interval = apply_scalar<Op, Interval>,
-          .residue = apply_scalar<Op, Residue>,
+          .formal = apply_scalar<Op, Formal>,
           .code = apply_scalar<Op, Code>};
 }
 
@@ -75,7 +75,7 @@ ScalarMeaning whole_meaning() {
   return {.real = nullptr,
           .whole = apply_scalar<Op, std::int64_t>,
           .interval = nullptr,
-          .residue = nullptr,
+          .formal = nullptr,
           .code = apply_scalar<Op, Code>};
 }
 

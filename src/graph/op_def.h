@@ -20,8 +20,8 @@
 
 #include "lamina/graph.h"
 #include "num/code.h"
+#include "num/formal.h"
 #include "num/interval.h"
-#include "num/residue.h"
 
 namespace lamina {
 
@@ -46,12 +46,12 @@ struct NodeView {
 
 // The scalar template of an element-wise operator, instantiated for each number type. Booleans are
 // 0 and 1 of the same type. `whole` is null for operators without a meaning on integers; those on
-// integers only have nothing but `whole` and `code`. Residues may become keyed fresh variables.
+// integers only have nothing but `whole` and `code`. Formal values may become fresh variables.
 struct ScalarMeaning {
   double (*real)(std::span<const double>, const Attrs&) = nullptr;
   std::int64_t (*whole)(std::span<const std::int64_t>, const Attrs&) = nullptr;
   Interval (*interval)(std::span<const Interval>, const Attrs&) = nullptr;
-  Residue (*residue)(std::span<const Residue>, const Attrs&) = nullptr;
+  Formal (*formal)(std::span<const Formal>, const Attrs&) = nullptr;
   Code (*code)(std::span<const Code>, const Attrs&) = nullptr;
 };
 

@@ -1,4 +1,4 @@
-// Inner products over residues and intervals.
+// Casts of formal values and intervals, and inner products of intervals.
 #include "verify/domains.h"
 
 #include <algorithm>
@@ -8,11 +8,13 @@
 
 namespace lamina {
 
-Residue ResidueDomain::round_to(const Residue& x, DType dtype) const {
-  if (!traits(dtype).is_integer || x.state == Residue::State::kPoison || x.bit) return x;
-  if (const auto value = field_.known_integer(x)) return field_.integer(wrap_to(dtype, *value));
-  if (!x.finite()) return field_.poison();
-  return field_.fresh("cast to " + std::string(traits(dtype).name), {&x, 1});
+Formal FormalDomain::round_to(const Formal& x, DType dtype) const {
+  if (!traits(dtype).is_integer || x.state == Formal::State::kPoison || x.bit) return x;
+  if (const auto value = algebra_.known_integer(x)) {
+    return algebra_.integer(wrap_to(dtype, *value));
+  }
+  if (!x.finite()) return algebra_.poison();
+  return algebra_.fresh("cast to " + std::string(traits(dtype).name), {&x, 1});
 }
 
 Interval IntervalDomain::round_to(const Interval& x, DType dtype) const {
@@ -27,34 +29,6 @@ Interval IntervalDomain::round_to(const Interval& x, DType dtype) const {
 }
 
 namespace {
-
-// Exact sums of products. Two residues mod p < 2^50 multiply to 100 bits, so 2^28 of them fit; the
-// products mod q are summed in 64 bits, terms_of() at a time.
-struct ProductSum {
-  unsigned __int128 p = 0;
-  std::uint64_t q = 0;
-  unsigned states = 0;  // all operand states or'ed: 0 when all are finite
-  unsigned slots = 0;   // likewise
-
-  void add(const Residue& x, const Residue& y) {
-    p += static_cast<unsigned __int128>(x.p) * y.p;
-    q += std::uint64_t{x.q} * y.q;
-    states |= static_cast<unsigned>(x.state) | static_cast<unsigned>(y.state);
-    slots |= static_cast<unsigned>(x.slot) | static_cast<unsigned>(y.slot);
-  }
-
-  // The greatest of the slots that were or'ed.
-  Residue::Slot slot() const {
-    const auto absent = static_cast<unsigned>(Residue::Slot::kAbsent);
-    if ((slots & absent) != 0) return Residue::Slot::kAbsent;
-    return slots == 0 ? Residue::Slot::kKnown : Residue::Slot::kVoid;
-  }
-};
-
-std::int64_t terms_of(std::uint64_t q) {
-  const std::uint64_t terms = ~std::uint64_t{0} / ((q - 1) * (q - 1));
-  return static_cast<std::int64_t>(std::min(terms, std::uint64_t{1} << 27));
-}
 
 // An enclosure of a sum of products by midpoint and radius, with every rounding counted.
 struct MidpointSum {
@@ -83,31 +57,6 @@ struct MidpointSum {
 };
 
 }  // namespace
-
-void ResidueDomain::dots(const Strided<Residue>& a, const Strided<Residue>& b, std::int64_t n,
-                         std::span<Residue> totals) const {
-  const std::int64_t terms = terms_of(field_.q());
-  std::vector<ProductSum> sums(totals.size());
-  for (std::int64_t first = 0; first < n; first += terms) {
-    std::fill(sums.begin(), sums.end(), ProductSum{});
-    for (std::int64_t k = first; k < std::min(n, first + terms); ++k) {
-      const Residue* x = a.at + k * a.step;
-      const Residue* y = b.at + k * b.step;
-      for (ProductSum& sum : sums) {
-        sum.add(*x, *y);
-        x += a.next;
-        y += b.next;
-      }
-    }
-    for (std::size_t j = 0; j < totals.size(); ++j) {
-      const auto p = static_cast<std::uint64_t>(sums[j].p % field_.p());
-      const std::uint64_t q = sums[j].q % field_.q();
-      // A product with an infinite or undefined factor is undefined.
-      totals[j] =
-          sums[j].states == 0 ? totals[j] + field_.finite(p, q, sums[j].slot()) : field_.poison();
-    }
-  }
-}
 
 void IntervalDomain::dots(const Strided<Interval>& a, const Strided<Interval>& b, std::int64_t n,
                           std::span<Interval> totals) const {

@@ -9,37 +9,42 @@
 
 #include "base/check.h"
 #include "graph/interpret.h"
+#include "num/formal.h"
 #include "num/interval.h"
-#include "num/residue.h"
 
 namespace lamina {
 
 // Casts between float types are the identity here: rounding is another layer. A cast of a value
 // that is no known integer to an integer type is a function of its own for each type.
-class ResidueDomain {
+class FormalDomain {
  public:
-  using Number = Residue;
+  using Number = Formal;
 
-  explicit ResidueDomain(const ResidueField& field) : field_(field) {}
+  explicit FormalDomain(const Algebra& algebra) : algebra_(algebra) {}
 
-  Residue constant(double value) const { return field_.constant(value); }
-  Residue integer(std::int64_t value) const { return field_.integer(value); }
-  std::optional<std::int64_t> to_whole(const Residue& x) const { return field_.known_integer(x); }
-  Residue round_to(const Residue& x, DType dtype) const;
-  static auto scalar(const ScalarMeaning& meaning) { return meaning.residue; }
+  Formal constant(double value) const { return algebra_.constant(value); }
+  Formal integer(std::int64_t value) const { return algebra_.integer(value); }
+  std::optional<std::int64_t> to_whole(const Formal& x) const { return algebra_.known_integer(x); }
+  Formal round_to(const Formal& x, DType dtype) const;
+  static auto scalar(const ScalarMeaning& meaning) { return meaning.formal; }
+  Formal greatest(std::span<const Formal> values) const {
+    return lamina::greatest(algebra_, values);
+  }
 
-  bool before(const Residue& a, const Residue& b) const {
-    const auto x = field_.known_integer(a);
-    const auto y = field_.known_integer(b);
+  bool before(const Formal& a, const Formal& b) const {
+    const auto x = algebra_.known_integer(a);
+    const auto y = algebra_.known_integer(b);
     if (!x || !y) fail(ErrorCode::kUnsupported, "the order of values is not known in a field");
     return *x < *y;
   }
 
-  void dots(const Strided<Residue>& a, const Strided<Residue>& b, std::int64_t n,
-            std::span<Residue> totals) const;
+  void dots(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
+            std::span<Formal> totals) const {
+    algebra_.dots(a, b, n, totals);
+  }
 
  private:
-  const ResidueField& field_;
+  const Algebra& algebra_;
 };
 
 // Reals enclosed by intervals: what a witness is checked with.

@@ -139,9 +139,9 @@ Sizes choose_sizes(const Graph& a, const Graph& b, int index) {
   return sizes;
 }
 
-std::vector<Array<Residue>> draw_residues(const std::vector<InputPlan>& plans,
-                                          const ResidueField& field, SecretRandom& random) {
-  return draw<Residue>(plans, random, [&](const InputPlan&) { return field.random(); });
+std::vector<Array<Formal>> draw_residues(const std::vector<InputPlan>& plans,
+                                         const ResidueField& field, SecretRandom& random) {
+  return draw<Formal>(plans, random, [&](const InputPlan&) { return field.random(); });
 }
 
 std::vector<Array<Interval>> draw_reals(const std::vector<InputPlan>& plans, int distribution,

@@ -7,7 +7,7 @@
 #include "graph/array.h"
 #include "lamina/verify.h"
 #include "num/interval.h"
-#include "num/residue.h"
+#include "num/residue_field.h"
 #include "verify/secret_random.h"
 
 namespace lamina {
@@ -30,8 +30,8 @@ std::vector<InputPlan> plan_inputs(const Graph& a, const Graph& b, const Sizes& 
 // their ranges allow.
 Sizes choose_sizes(const Graph& a, const Graph& b, int index);
 
-std::vector<Array<Residue>> draw_residues(const std::vector<InputPlan>& plans,
-                                          const ResidueField& field, SecretRandom& random);
+std::vector<Array<Formal>> draw_residues(const std::vector<InputPlan>& plans,
+                                         const ResidueField& field, SecretRandom& random);
 // A point whose reals are uniform in [-1, 1] (distribution 0), in [0.25, 1.75], among the integers
 // -3 to 3, in [-0.1, 0.1], or in [-4, 4] (distribution 4). An input whose facts exclude such values
 // is uniform in its range, or near its bound.

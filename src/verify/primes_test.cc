@@ -22,24 +22,38 @@ TEST_CASE("primality is right on primes, composites and strong pseudoprimes") {
 TEST_CASE("prime pairs have the promised form and differ from draw to draw") {
   SecretRandom random(SecretRandom::system_seed());
   std::set<std::uint64_t> seen;
-  for (int i = 0; i < 20; ++i) {
-    const PrimeTuple t = draw_primes(random);
-    CHECK(is_prime(t.p));
-    CHECK(is_prime(t.q));
-    CHECK((t.p - 1) % t.q == 0);
-    CHECK((t.q >> 24) == 1);
-    CHECK((t.p >> 49) == 1);
-    std::uint64_t power = 1;
-    for (int bit = 63; bit >= 0; --bit) {
-      power = static_cast<std::uint64_t>(static_cast<unsigned __int128>(power) * power % t.p);
-      if ((t.q >> bit & 1) == 0) continue;
-      power = static_cast<std::uint64_t>(static_cast<unsigned __int128>(power) * t.omega % t.p);
+  for (const bool imaginary : {false, true}) {
+    const PrimeProfile profile = prime_profile(imaginary);
+    for (int i = 0; i < 3; ++i) {
+      const PrimePair t = draw_pair(profile, random);
+      CHECK(is_prime(t.p));
+      CHECK(is_prime(t.q));
+      CHECK((t.p - 1) % t.q == 0);
+      CHECK((t.q >> 30) == 1);
+      CHECK((t.p >> 49) == 1);
+      const Modulus p(t.p);
+      CHECK(p.power(t.omega, t.q) == 1);
+      CHECK(t.omega != 1);
+      CHECK((t.root_p != 0) == imaginary);
+      if (imaginary) {
+        CHECK(p.multiply(t.root_p, t.root_p) == t.p - 1);
+        CHECK(t.root_q * t.root_q % t.q == t.q - 1);
+      }
+      CHECK(count_candidates(profile, t) >= profile.least_candidates);
+      seen.insert(t.p);
     }
-    CHECK(power == 1);
-    CHECK(t.omega != 1);
-    seen.insert(t.p);
   }
-  CHECK(seen.size() == 20);
+  CHECK(seen.size() == 6);
+}
+
+TEST_CASE("the primes of a progression are all of them") {
+  const std::uint64_t q = 10007;
+  std::vector<std::uint64_t> expected;
+  for (std::uint64_t p = (std::uint64_t{1} << 25) / q * q + 1; p < std::uint64_t{1} << 26; p += q) {
+    if (p >= std::uint64_t{1} << 25 && is_prime(p)) expected.push_back(p);
+  }
+  CHECK(expected.size() > 100);
+  CHECK(primes_in_progression(std::uint64_t{1} << 25, 2 * q, q) == expected);
 }
 
 TEST_CASE("the random stream is ChaCha20 and repeats from its seed") {

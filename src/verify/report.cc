@@ -38,9 +38,22 @@ Json report(const FieldTuple& tuple) {
   json["p"] = static_cast<std::int64_t>(tuple.p);
   json["q"] = static_cast<std::int64_t>(tuple.q);
   json["omega"] = static_cast<std::int64_t>(tuple.omega);
+  json["root_p"] = static_cast<std::int64_t>(tuple.root_p);
+  json["root_q"] = static_cast<std::int64_t>(tuple.root_q);
+  json["candidates"] = tuple.candidates;
+  json["pass"] = tuple.pass;
   json["seed"] = tuple.seed;
   json["sizes"] = Json::Object{};
   for (const auto& [name, value] : tuple.sizes) json["sizes"][name] = value;
+  return json;
+}
+
+Json report(const OutputBound& bound) {
+  Json json;
+  json["output"] = bound.output;
+  json["t1"] = bound.t1;
+  json["t2"] = bound.t2;
+  json["t12"] = bound.t12;
   return json;
 }
 
@@ -48,7 +61,7 @@ Json report(const FieldTuple& tuple) {
 
 std::string Verdict::to_text() const {
   std::string text = fmt::format("{}: {}", to_string(outcome), reason);
-  if (runs == 0) return text;
+  if (passes == 0) return text;
   std::string checked;
   for (const std::string& shape : shapes) checked += (checked.empty() ? "" : ", ") + shape;
   text += fmt::format("\n  checked {}{}", shrunk ? "at smaller shapes: " : "", checked);
@@ -59,16 +72,23 @@ std::string Verdict::to_text() const {
     }
     text += "\n  free variables stand for " + names;
   }
+  for (const OutputBound& bound : bounds) {
+    text +=
+        fmt::format("\n  '{}': bits per pair of primes by theorem T1 {:.1f}, T2 {:.1f}, T12 {:.1f}",
+                    bound.output, bound.t1, bound.t2, bound.t12);
+  }
   return text;
 }
 
 std::string Verdict::to_json() const {
   Json json;
-  json["version"] = 1;
+  json["version"] = 2;
   json["verdict"] = to_string(outcome);
   json["reason"] = reason;
   json["bits"] = bits ? Json(*bits) : Json();
-  json["runs"] = runs;
+  json["passes"] = passes;
+  json["bounds"] = Json::Array{};
+  for (const OutputBound& bound : bounds) json["bounds"].push_back(report(bound));
   json["compared"] = compared;
   json["uncompared"] = uncompared;
   json["abstracted"] = Json::Object{};

@@ -29,12 +29,12 @@ void collect(const Graph& graph, std::set<std::string>& names) {
                         op.name == "store" || op.name == "after";
     const bool orders =
         op.order_form != nullptr && traits(graph.type(node.inputs[0]).dtype).is_float;
-    const bool meaning = region || op.scalar.residue != nullptr || op.scalar.whole != nullptr ||
+    const bool meaning = region || op.scalar.formal != nullptr || op.scalar.whole != nullptr ||
                          op.loop_form != nullptr || op.order_form != nullptr ||
                          op.move_form != nullptr || op.expand != nullptr;
     if (orders || !meaning) names.insert(std::string(op.name));
     for (const Graph& inner : node.graphs) collect(inner, names);
-    if (op.expand == nullptr || op.scalar.residue != nullptr) continue;
+    if (op.expand == nullptr || op.scalar.formal != nullptr) continue;
     std::vector<Type> types;
     collect(op.expand(view(graph, node, types)), names);
   }

@@ -10,7 +10,9 @@
 #include "verify/domains.h"
 #include "verify/evaluate.h"
 #include "verify/inputs.h"
+#include "verify/pass.h"
 #include "verify/primes.h"
+#include "verify/proved_bits.h"
 #include "verify/shrink.h"
 #include "verify/signature.h"
 #include "verify/witness.h"
@@ -23,7 +25,7 @@ const std::vector<int> kAll = {2, 0, 1, 3, 4, 2, 0};
 // Small inputs, at which no exponential overflows.
 const std::vector<int> kGentle = {3, 3};
 
-using Values = std::vector<Array<Residue>>;
+constexpr int kHopelessPasses = 3;  // when no theorem proves anything
 
 // Where two evaluations differ.
 struct Mismatch {
@@ -32,46 +34,42 @@ struct Mismatch {
   bool infinite = false;  // one of the values is an infinity
 };
 
-// Which output elements were compared, over all runs with one binding of the sizes.
-class Coverage {
- public:
-  // Compares two evaluations over one field; returns the first mismatch.
-  std::optional<Mismatch> compare(const Values& a, const Values& b, const ResidueDomain& domain,
-                                  const std::vector<std::string>& names) {
-    check(a.size() == b.size(), "{} and {} values to compare", a.size(), b.size());
-    seen_.resize(a.size());
-    for (std::size_t k = 0; k < a.size(); ++k) {
-      require(a[k].shape == b[k].shape, "'{}' has the shapes {} and {}", names[k],
-              to_string(a[k].shape), to_string(b[k].shape));
-      seen_[k].resize(static_cast<std::size_t>(a[k].size()), false);
-      for (std::int64_t i = 0; i < a[k].size(); ++i) {
-        const Residue x = real_at(domain, a[k], i);
-        const Residue y = real_at(domain, b[k], i);
-        if (x.state == Residue::State::kPoison || y.state == Residue::State::kPoison) continue;
-        if (!x.agrees(y)) return Mismatch{names[k], i, !x.finite() || !y.finite()};
-        seen_[k][static_cast<std::size_t>(i)] = true;
+// Compares the values of a pass and books every element; the first mismatch, if there is one.
+std::optional<Mismatch> compare(const Pass& pass, const std::vector<std::string>& names,
+                                Account& account) {
+  const FormalValues& a = pass.a();
+  const FormalValues& b = pass.b();
+  const FormalDomain domain(pass.field());
+  check(a.size() == b.size(), "{} and {} values to compare", a.size(), b.size());
+  std::size_t elements = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    require(a[k].shape == b[k].shape, "'{}' has the shapes {} and {}", names[k],
+            to_string(a[k].shape), to_string(b[k].shape));
+    elements += static_cast<std::size_t>(a[k].size());
+  }
+  account.resize(elements);
+  std::size_t element = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    for (std::int64_t i = 0; i < a[k].size(); ++i, ++element) {
+      const Formal x = real_at(domain, a[k], i);
+      const Formal y = real_at(domain, b[k], i);
+      if (x.state == Formal::State::kPoison || y.state == Formal::State::kPoison) {
+        account.undefined(element);
+      } else if (x.agrees(y)) {
+        account.agree(element);
+      } else {
+        return Mismatch{names[k], i, !x.finite() || !y.finite()};
       }
     }
-    return std::nullopt;
   }
-
-  std::int64_t count(bool compared) const {
-    std::int64_t total = 0;
-    for (const auto& flags : seen_) total += std::count(flags.begin(), flags.end(), compared);
-    return total;
-  }
-
- private:
-  std::vector<std::vector<bool>> seen_;
-};
+  return std::nullopt;
+}
 
 bool is_branch(const std::string& function) {
   static const std::set<std::string> kBranches = {"max",   "less",  "equal", "select",
                                                   "floor", "round", "trunc", "sign"};
   return kBranches.contains(function) || function.starts_with("cast to ");
 }
-
-std::uint64_t next_word(void* random) { return static_cast<SecretRandom*>(random)->word(); }
 
 class Verification {
  public:
@@ -91,44 +89,57 @@ class Verification {
   }
 
  private:
-  // All runs with one binding; false when the verdict is settled.
+  // All passes with one binding; false when the verdict is settled.
   bool binding(const Sizes& sizes) {
     std::vector<InputPlan> plans = plan_inputs(a_, b_, sizes);
     add_facts(plans);
     if (verdict_.shapes.empty()) describe(plans);
-    Coverage coverage;
-    for (int r = 0; r < options_.runs; ++r) {
-      const auto mismatch = evaluate_once(plans, sizes, coverage);
+    const PrimeProfile profile = prime_profile(uses_angles(a_, b_));
+    Account account;
+    PassError error;
+    double bits = 0.0;
+    for (int p = 0; p < options_.most_passes; ++p) {
+      Pass pass(a_, b_, profile, plans, sizes);
+      ++verdict_.passes;
+      std::vector<FieldTuple> tuples = pass.tuples(verdict_.passes);
+      count_fresh(pass.field());
+      const auto mismatch = compare(pass, names_, account);
+      if (!mismatch && options_.bits > 0.0) count_primes(pass, profile, tuples, account);
+      verdict_.tuples.insert(verdict_.tuples.end(), tuples.begin(), tuples.end());
       if (mismatch) {
         reject(*mismatch, plans, sizes);
         return false;
       }
+      if (options_.bits <= 0.0) break;
+      if (p == 0) {
+        error = pass_error(a_, b_, sizes, profile, pass);
+        if (verdict_.bounds.empty()) verdict_.bounds = error.outputs;
+      }
+      bits = account.bits(error);
+      const bool hopeless = error.each > -1.0 && p + 1 >= kHopelessPasses;
+      if (bits >= options_.bits || hopeless) break;
     }
-    verdict_.compared += coverage.count(true);
-    verdict_.uncompared += coverage.count(false);
+    if (options_.bits > 0.0) verdict_.bits = std::min(bits, verdict_.bits.value_or(bits));
+    verdict_.compared += account.count(true);
+    verdict_.uncompared += account.count(false);
     // A formal identity may hold where a branch makes both sides of a division vanish; real points
     // show that (docs/design/verify.md, "Definedness").
-    if (verdict_.branches == 0 || coverage.count(false) > 0) return true;
+    if (verdict_.branches == 0 || account.count(false) > 0) return true;
     const WitnessSearch search = find_witness(a_, b_, plans, sizes, kGentle);
     if (search.witness) return settle_witness(search), false;
     if (search.one_sided.empty()) return true;
     return inconclusive(search.one_sided + " at a real point"), false;
   }
 
-  std::optional<Mismatch> evaluate_once(const std::vector<InputPlan>& plans, const Sizes& sizes,
-                                        Coverage& coverage) {
-    const SecretRandom::Seed seed = SecretRandom::system_seed();
-    SecretRandom random(seed);
-    const PrimeTuple primes = draw_primes(random);
-    verdict_.tuples.push_back({primes.p, primes.q, primes.omega, to_hex(seed), sizes});
-    ++verdict_.runs;
-    const ResidueField field(primes.p, primes.q, primes.omega, next_word, &random);
-    ResidueDomain domain(field);
-    const Values inputs = draw_residues(plans, field, random);
-    const Values x = evaluate(a_, domain, inputs, sizes);
-    const Values y = evaluate(b_, domain, inputs, sizes);
-    count_fresh(field);
-    return coverage.compare(x, y, domain, names_);
+  // The number of primes p that were possible is part of the bounds.
+  static void count_primes(const Pass& pass, const PrimeProfile& profile,
+                           std::vector<FieldTuple>& tuples, Account& account) {
+    bool enough = true;
+    for (std::size_t i = 0; i < tuples.size(); ++i) {
+      tuples[i].candidates = count_candidates(profile, pass.field().pairs()[i]);
+      enough = enough && tuples[i].candidates >= profile.least_candidates;
+    }
+    if (!enough) account.void_pass();
   }
 
   void count_fresh(const ResidueField& field) {
@@ -184,14 +195,22 @@ class Verification {
   }
 
   void accept() {
+    const std::string passes =
+        verdict_.passes == 1 ? "one pass" : fmt::format("{} passes", verdict_.passes);
     if (verdict_.uncompared > 0) {
-      inconclusive(fmt::format("{} of {} output elements were undefined in every run",
+      inconclusive(fmt::format("{} of {} output elements were undefined in every pass",
                                verdict_.uncompared, verdict_.compared + verdict_.uncompared));
       return;
     }
+    if (verdict_.bits && *verdict_.bits < options_.bits) {
+      inconclusive(
+          fmt::format("all {} output elements agree in {}, which proves {:.1f} of {:.1f} bits",
+                      verdict_.compared, passes, *verdict_.bits, options_.bits));
+      return;
+    }
     verdict_.outcome = Outcome::kEquivalent;
-    verdict_.reason =
-        fmt::format("all {} output elements agree in {} runs", verdict_.compared, verdict_.runs);
+    verdict_.reason = fmt::format("all {} output elements agree in {}", verdict_.compared, passes);
+    if (verdict_.bits) verdict_.reason += fmt::format(": {:.1f} bits are proved", *verdict_.bits);
   }
 
   void add_facts(std::vector<InputPlan>& plans) const {
@@ -258,7 +277,7 @@ std::string_view to_string(Outcome outcome) {
 }
 
 Verdict verify(const Graph& a, const Graph& b, const VerifyOptions& options) {
-  require(options.runs > 0, "a check needs at least one run, got {}", options.runs);
+  require(options.most_passes > 0, "a check needs at least one pass, got {}", options.most_passes);
   require(options.size_bindings > 0, "a check needs at least one binding of the sizes, got {}",
           options.size_bindings);
   validate(a);

@@ -6,6 +6,7 @@
 //   optional<int64> to_whole(Number): the integer it certainly is (truncated toward zero)
 //   Number round_to(Number, DType): rounding of a cast to a float or integer type
 //   void dots(Strided a, Strided b, n, totals): totals[j] += sum over k < n of a(k, j) * b(k, j)
+//   Number greatest(span<const Number>): optional; the maximum of all, in one step
 //   bool before(Number, Number): total order for sorting; throws kUnsupported where there is none
 //   static auto scalar(const ScalarMeaning&): the entry for Number
 #pragma once
@@ -36,14 +37,6 @@ inline std::int64_t wrap_to(DType dtype, std::int64_t value) {
       return value;
   }
 }
-
-// Numbers that a block of inner products walks: (k, j) is at[k * step + j * next].
-template <class Number>
-struct Strided {
-  const Number* at;
-  std::int64_t step;
-  std::int64_t next;
-};
 
 // 1 where `x` is not 0, else 0.
 template <class Number>

@@ -84,6 +84,12 @@ class LoopMeaning {
                    const std::vector<BoundAccess>& accesses, std::vector<std::int64_t>& point,
                    const Shape& inner) {
     const bool contract = node.op.kind == Kind::kContract;
+    if constexpr (requires { domain_.greatest(std::span<const Number>{}); }) {
+      const Monoid monoid = node.op.monoid;
+      if (!contract && (monoid == Monoid::kMax || monoid == Monoid::kMin)) {
+        return extreme(*in[0], accesses[0], point, inner, monoid == Monoid::kMin);
+      }
+    }
     Number total = contract ? domain_.integer(0) : identity_real(node.op.monoid);
     for_each_inner(point, inner, [&] {
       std::optional<Number> term;
@@ -96,6 +102,20 @@ class LoopMeaning {
       total = contract ? total + *term : combine_real(node.op.monoid, total, *term);
     });
     return total;
+  }
+
+  // The greatest term, or the least as the negative of the greatest negative.
+  Number extreme(const A& in, const BoundAccess& access, std::vector<std::int64_t>& point,
+                 const Shape& inner, bool least) {
+    std::vector<Number> terms;
+    for_each_inner(point, inner, [&] {
+      const std::int64_t offset = access.offset(point, no_index);
+      if (offset < 0) return;
+      const Number x = real_at(domain_, in, offset);
+      terms.push_back(least ? -x : x);
+    });
+    const Number greatest = domain_.greatest(terms);
+    return least ? -greatest : greatest;
   }
 
   std::int64_t fold_whole(const NodeView& node, const std::vector<const A*>& in,

@@ -1,4 +1,4 @@
-// logical_or: one or both of two truth values; a polynomial, so that residues keep it exactly.
+// logical_or: one or both of two truth values; a polynomial, so that formal values keep it exactly.
 #include "graph/gradient_rules.h"
 #include "graph/kinds.h"
 

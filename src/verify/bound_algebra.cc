@@ -1,0 +1,397 @@
+// Majorants of polynomials and fractions, and the supports of values.
+#include "verify/bound_algebra.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <tuple>
+
+namespace lamina {
+namespace {
+
+using Slot = Formal::Slot;
+using Divisors = std::vector<std::pair<std::uint32_t, std::int32_t>>;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::size_t kMostRanges = 32;
+constexpr std::int64_t kSmallInteger = std::int64_t{1} << 31;
+constexpr __int128 kLargest = (__int128{1} << 62);
+
+// Rounds a logarithm up past the error of computing it.
+double up(double x) { return x + 1e-11 * (std::fabs(x) + 1.0); }
+
+double log_sum(double a, double b) {
+  const double high = std::max(a, b);
+  if (std::isinf(high)) return high;
+  return up(high + std::log2(1.0 + std::exp2(std::min(a, b) - high)));
+}
+
+// For each divisor the greater multiplicity.
+Divisors joined(const Divisors& a, const Divisors& b) {
+  Divisors result;
+  std::size_t i = 0, k = 0;
+  while (i < a.size() || k < b.size()) {
+    if (k == b.size() || (i < a.size() && a[i].first < b[k].first)) {
+      result.push_back(a[i++]);
+    } else if (i == a.size() || b[k].first < a[i].first) {
+      result.push_back(b[k++]);
+    } else {
+      result.emplace_back(a[i].first, std::max(a[i].second, b[k].second));
+      ++i, ++k;
+    }
+  }
+  return result;
+}
+
+// What `all` has beyond `part`.
+Divisors without(const Divisors& all, const Divisors& part) {
+  Divisors result;
+  std::size_t k = 0;
+  for (const auto& [number, count] : all) {
+    while (k < part.size() && part[k].first < number) ++k;
+    const std::int32_t less = k < part.size() && part[k].first == number ? part[k].second : 0;
+    if (count > less) result.emplace_back(number, count - less);
+  }
+  return result;
+}
+
+Divisors merged(const Divisors& a, const Divisors& b) {
+  std::map<std::uint32_t, std::int32_t> counts(a.begin(), a.end());
+  for (const auto& [number, count] : b) counts[number] += count;
+  return {counts.begin(), counts.end()};
+}
+
+std::uint64_t pair_key(std::uint64_t a, std::uint64_t b) { return a << 32 | b; }
+
+}  // namespace
+
+Polynomial operator+(const Polynomial& a, const Polynomial& b) {
+  if (a.zero) return b;
+  if (b.zero) return a;
+  return {log_sum(a.terms, b.terms), log_sum(a.norm, b.norm), std::max(a.degree, b.degree),
+          std::max(a.exponentials, b.exponentials), false};
+}
+
+Polynomial operator*(const Polynomial& a, const Polynomial& b) {
+  if (a.zero || b.zero) return {0, 0, 0, 0, true};
+  return {up(a.terms + b.terms), up(a.norm + b.norm), a.degree + b.degree,
+          a.exponentials + b.exponentials, false};
+}
+
+Polynomial larger(const Polynomial& a, const Polynomial& b) {
+  if (a.zero) return b;
+  if (b.zero) return a;
+  return {std::max(a.terms, b.terms), std::max(a.norm, b.norm), std::max(a.degree, b.degree),
+          std::max(a.exponentials, b.exponentials), false};
+}
+
+bool Support::operator<(const Support& other) const {
+  return std::tie(vars, nonlinear, gates) < std::tie(other.vars, other.nonlinear, other.gates);
+}
+
+BoundAlgebra::BoundAlgebra() {
+  exponent_numerator_.zero = true;
+  exponent_denominator_.zero = true;
+  intern(Support{});
+}
+
+std::uint64_t BoundAlgebra::intern(Fraction fraction) const {
+  const auto [at, added] = fraction_numbers_.try_emplace(fraction, fractions_.size());
+  if (added) fractions_.push_back(std::move(fraction));
+  return at->second;
+}
+
+std::uint32_t BoundAlgebra::intern(Support support) const {
+  support.vars.coarsen(kMostRanges);
+  support.nonlinear.coarsen(kMostRanges);
+  support.gates.coarsen(kMostRanges);
+  const auto [at, added] =
+      support_numbers_.try_emplace(support, static_cast<std::uint32_t>(supports_.size()));
+  if (added) supports_.push_back(std::move(support));
+  return at->second;
+}
+
+Formal BoundAlgebra::value(Fraction fraction, std::uint32_t support, Slot slot) const {
+  Formal x;
+  x.algebra = this;
+  x.slot = slot;
+  x.p = {intern(std::move(fraction)), next_place_++, support, 0};
+  return x;
+}
+
+std::uint32_t BoundAlgebra::united(std::uint32_t a, std::uint32_t b, bool product) const {
+  if (a == b && !product) return a;
+  if (a == 0 || b == 0) return a + b;
+  const std::uint64_t key = pair_key(std::min(a, b), std::max(a, b)) << 1 | (product ? 1 : 0);
+  const auto known = unions_.find(key);
+  if (known != unions_.end()) return known->second;
+  const Support& x = supports_[a];
+  const Support& y = supports_[b];
+  Support both{x.vars | y.vars, x.nonlinear | y.nonlinear, x.gates | y.gates};
+  if (product) both.nonlinear = both.nonlinear | (x.vars & y.vars);
+  const std::uint32_t number = intern(std::move(both));
+  unions_.emplace(key, number);
+  return number;
+}
+
+std::optional<BoundAlgebra::Rational> BoundAlgebra::constant_of(const Formal& x) const {
+  return x.p[3] == 0 ? std::nullopt : std::optional(constants_[x.p[3]]);
+}
+
+std::optional<BoundAlgebra::Rational> BoundAlgebra::reduced(__int128 numerator,
+                                                            __int128 denominator) const {
+  if (denominator < 0) numerator = -numerator, denominator = -denominator;
+  __int128 a = numerator < 0 ? -numerator : numerator, b = denominator;
+  while (b != 0) a = std::exchange(b, a % b);
+  if (a > 1) numerator /= a, denominator /= a;
+  if (numerator > kLargest || numerator < -kLargest || denominator > kLargest) {
+    overflowed_ = true;
+    return std::nullopt;
+  }
+  return Rational{numerator, denominator};
+}
+
+Formal BoundAlgebra::with_constant(Formal x, const std::optional<Rational>& value) const {
+  if (!value) return x;
+  x.p[3] = constants_.size();
+  constants_.push_back(*value);
+  return x;
+}
+
+Formal BoundAlgebra::variable(std::uint32_t number) const {
+  const Polynomial leaf{0.0, 0.0, 1.0, 0.0, false};
+  return value({leaf, {}}, intern(Support{{number, number + 1}, {}, {}}), Slot::kKnown);
+}
+
+Formal BoundAlgebra::integer(std::int64_t number) const {
+  const auto known = integers_.find(number);
+  if (known != integers_.end()) return known->second;
+  Polynomial p;
+  p.zero = number == 0;
+  p.norm = p.zero ? 0.0 : up(std::log2(std::fabs(static_cast<double>(number))));
+  Formal x = with_constant(value({p, {}}, 0, Slot::kKnown), Rational{number, 1});
+  x.constant = true;
+  x.bit = number == 0 || number == 1;
+  return integers_.emplace(number, x).first->second;
+}
+
+Polynomial BoundAlgebra::product_of(const Divisors& divisors) const {
+  Polynomial product;
+  for (const auto& [number, count] : divisors) {
+    for (std::int32_t i = 0; i < count; ++i) product = product * divisors_[number];
+  }
+  return product;
+}
+
+Polynomial BoundAlgebra::denominator(const Fraction& x) const { return product_of(x.divisors); }
+
+Fraction BoundAlgebra::sum(const Fraction& a, const Fraction& b) const {
+  if (a.divisors == b.divisors) return {a.numerator + b.numerator, a.divisors};
+  Divisors common = joined(a.divisors, b.divisors);
+  return {a.numerator * product_of(without(common, a.divisors)) +
+              b.numerator * product_of(without(common, b.divisors)),
+          std::move(common)};
+}
+
+Polynomial BoundAlgebra::difference(const Fraction& a, const Fraction& b) const {
+  return sum(a, b).numerator;
+}
+
+Formal BoundAlgebra::add(const Formal& a, const Formal& b) const {
+  Formal x = value(
+      {}, united(static_cast<std::uint32_t>(a.p[2]), static_cast<std::uint32_t>(b.p[2]), false),
+      std::max(a.slot, b.slot));
+  const auto [at, added] = sums_.try_emplace(pair_key(a.p[0], b.p[0]), 0);
+  if (added) at->second = intern(sum(fraction(a), fraction(b)));
+  x.p[0] = at->second;
+  const auto u = constant_of(a);
+  const auto v = constant_of(b);
+  if (!u || !v) return x;
+  return with_constant(x, reduced(u->numerator * v->denominator + v->numerator * u->denominator,
+                                  u->denominator * v->denominator));
+}
+
+Formal BoundAlgebra::negate(const Formal& a) const {
+  Formal x = a;
+  x.memory = 0;
+  x.constant = x.bit = false;
+  x.p[1] = next_place_++;
+  if (const auto u = constant_of(a))
+    return with_constant(x, Rational{-u->numerator, u->denominator});
+  return x;
+}
+
+Formal BoundAlgebra::multiply(const Formal& a, const Formal& b) const {
+  Formal x = value(
+      {}, united(static_cast<std::uint32_t>(a.p[2]), static_cast<std::uint32_t>(b.p[2]), true),
+      std::max(a.slot, b.slot));
+  const auto [at, added] = products_.try_emplace(pair_key(a.p[0], b.p[0]), 0);
+  if (added) {
+    const Fraction& u = fraction(a);
+    const Fraction& v = fraction(b);
+    at->second = intern({u.numerator * v.numerator, merged(u.divisors, v.divisors)});
+  }
+  x.p[0] = at->second;
+  const auto u = constant_of(a);
+  const auto v = constant_of(b);
+  if (!u || !v) return x;
+  return with_constant(x, reduced(u->numerator * v->numerator, u->denominator * v->denominator));
+}
+
+// Constants are known by their value, others by the place where they were computed.
+std::uint32_t BoundAlgebra::divisor_number(const Formal& x) const {
+  const auto [at, added] =
+      divisor_numbers_.try_emplace(x.p[1], static_cast<std::uint32_t>(divisors_.size()));
+  if (added) divisors_.push_back(fraction(x).numerator);
+  return at->second;
+}
+
+// (N / D) / (N' / D') = N (D' / C) / ((D / C) N') with C the divisors that both have.
+Formal BoundAlgebra::divide(const Formal& a, const Formal& b) const {
+  const auto u = constant_of(a);
+  const auto v = constant_of(b);
+  if (v && v->numerator == 0) return poison();
+  const Fraction& x = fraction(a);
+  const Fraction& y = fraction(b);
+  Fraction quotient{x.numerator * product_of(without(y.divisors, x.divisors)),
+                    merged(without(x.divisors, y.divisors), {{divisor_number(b), 1}})};
+  // Variables of a divisor are not linear.
+  Support below = support(b);
+  below.nonlinear = below.vars;
+  const std::uint32_t support =
+      united(static_cast<std::uint32_t>(a.p[2]), intern(std::move(below)), true);
+  Formal result = value(std::move(quotient), support, std::max(a.slot, b.slot));
+  if (!u || !v) return result;
+  return with_constant(result,
+                       reduced(u->numerator * v->denominator, u->denominator * v->numerator));
+}
+
+Formal BoundAlgebra::exponential(const Formal& x, bool) const {
+  const Fraction& argument = fraction(x);
+  exponent_numerator_ = larger(exponent_numerator_, argument.numerator);
+  exponent_denominator_ = larger(exponent_denominator_, denominator(argument));
+  if (!argument.divisors.empty()) exponent_divisors_.insert(argument.divisors);
+  const auto gate = static_cast<std::uint32_t>(gate_supports_.size());
+  gate_supports_.push_back(static_cast<std::uint32_t>(x.p[2]));
+  const Polynomial one_factor{0.0, 0.0, 0.0, 1.0, false};
+  return value({one_factor, {}}, intern(Support{{}, {}, {gate, gate + 1}}), Slot::kAbsent);
+}
+
+BoundAlgebra::Exponents BoundAlgebra::exponents() const {
+  return {exponent_numerator_, exponent_denominator_, exponent_divisors_.size()};
+}
+
+std::optional<Formal> BoundAlgebra::imaginary() const {
+  if (!imaginary_) return std::nullopt;
+  Formal i = integer(1);
+  i.slot = Slot::kAbsent;
+  i.constant = i.bit = false;
+  i.p[3] = 0;
+  return i;
+}
+
+std::optional<std::int64_t> BoundAlgebra::known_integer(const Formal& x) const {
+  if (!x.constant || !x.finite() || !x.has_q()) return std::nullopt;
+  const auto value = constant_of(x);
+  if (!value || value->denominator != 1) return std::nullopt;
+  if (value->numerator >= kSmallInteger || value->numerator <= -kSmallInteger) return std::nullopt;
+  return static_cast<std::int64_t>(value->numerator);
+}
+
+bool BoundAlgebra::certainly_equal(const Formal& a, const Formal& b) const {
+  if (a.p[1] == b.p[1]) return true;
+  const auto u = constant_of(a);
+  const auto v = constant_of(b);
+  return u && v && u->numerator == v->numerator && u->denominator == v->denominator;
+}
+
+Formal BoundAlgebra::new_leaf() const { return new_variable(variable(next_variable_++)); }
+
+void BoundAlgebra::note_operand(Function& function, const Formal& x) const {
+  if (!x.finite()) return;
+  function.numerator = larger(function.numerator, fraction(x).numerator);
+  function.denominator = larger(function.denominator, denominator(fraction(x)));
+}
+
+Formal BoundAlgebra::fresh(std::string_view name, std::span<const Formal> operands) const {
+  Function& function = functions_[std::string(name)];
+  function.values += 1.0;
+  for (const Formal& x : operands) note_operand(function, x);
+  return new_leaf();
+}
+
+Formal BoundAlgebra::greatest(std::span<const Formal> operands) const {
+  Function& function = functions_["max"];
+  function.values += 1.0;
+  double size = 0.0;
+  for (const Formal& x : operands) {
+    const auto join = join_sizes_.find(x.p[1]);
+    size += join == join_sizes_.end() ? 1.0 : join->second;
+    if (join == join_sizes_.end()) note_operand(function, x);
+  }
+  function.operands = std::max(function.operands, size);
+  Formal result = new_leaf();
+  if (idempotent_) {
+    // It may stand for any of them: the larger of all polynomials over all their divisors.
+    Fraction all = fraction(result);
+    auto support = static_cast<std::uint32_t>(result.p[2]);
+    for (const Formal& x : operands) {
+      const Fraction& one = fraction(x);
+      Divisors common = joined(all.divisors, one.divisors);
+      all.numerator = larger(all.numerator * product_of(without(common, all.divisors)),
+                             one.numerator * product_of(without(common, one.divisors)));
+      all.divisors = std::move(common);
+      support = united(support, static_cast<std::uint32_t>(x.p[2]), true);
+    }
+    result.p[0] = intern(std::move(all));
+    result.p[2] = support;
+  }
+  join_sizes_[result.p[1]] = size;
+  return result;
+}
+
+// All products alike: their sum in one step.
+bool BoundAlgebra::uniform_dot(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
+                               Formal& total) const {
+  const Formal& x = *a.at;
+  const Formal& y = *b.at;
+  if (!x.finite() || !y.finite() || x.constant || y.constant) return false;
+  Ranges vars, nonlinear, gates;
+  for (std::int64_t k = 0; k < n; ++k) {
+    const Formal& u = a.at[k * a.step];
+    const Formal& v = b.at[k * b.step];
+    if (u.p[0] != x.p[0] || v.p[0] != y.p[0] || u.slot != x.slot || v.slot != y.slot ||
+        !u.finite() || !v.finite() || u.constant || v.constant) {
+      return false;
+    }
+    const Support& term = supports_[united(static_cast<std::uint32_t>(u.p[2]),
+                                           static_cast<std::uint32_t>(v.p[2]), true)];
+    if (k > 0 && term.vars == vars && term.gates == gates) continue;
+    vars = vars | term.vars;
+    nonlinear = nonlinear | term.nonlinear;
+    gates = gates | term.gates;
+  }
+  Formal term = multiply(x, y);
+  Fraction sum = fraction(term);
+  sum.numerator =
+      sum.numerator * Polynomial{up(std::log2(static_cast<double>(n))),
+                                 up(std::log2(static_cast<double>(n))), 0.0, 0.0, false};
+  term.p[0] = intern(std::move(sum));
+  term.p[2] = intern(Support{std::move(vars), std::move(nonlinear), std::move(gates)});
+  total = total + term;
+  return true;
+}
+
+void BoundAlgebra::dots(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
+                        std::span<Formal> totals) const {
+  if (n == 0) return;
+  for (std::size_t j = 0; j < totals.size(); ++j) {
+    const auto offset = static_cast<std::int64_t>(j);
+    const Strided<Formal> x{a.at + offset * a.next, a.step, 0};
+    const Strided<Formal> y{b.at + offset * b.next, b.step, 0};
+    if (!uniform_dot(x, y, n, totals[j])) Algebra::dots(x, y, n, totals.subspan(j, 1));
+  }
+}
+
+}  // namespace lamina

@@ -1,0 +1,140 @@
+// The theorems in numbers.
+#include "verify/error_bound.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "num/formal.h"
+
+namespace lamina {
+namespace {
+
+constexpr double kNever = -std::numeric_limits<double>::infinity();
+
+double log2_of(double x) { return x <= 0.0 ? kNever : std::log2(x); }
+
+// Rounded up, at most 0: a probability of 1 proves nothing.
+double probability(double x) {
+  if (std::isnan(x)) return 0.0;
+  return std::min(0.0, log2_of(x * (1.0 + 1e-9)));
+}
+
+// Primes of at least 2^`bits` that divide a non-zero number below 2^`size`.
+double divisors_of(double size, double bits) { return std::floor(size / bits); }
+
+struct Magnitudes {
+  double x;  // bits of the smallest p
+  double y;  // bits of the smallest q
+  double lowest_p;
+  double lowest_q;
+  double exponent_primes;
+  double candidates;
+};
+
+Magnitudes magnitudes(const PrimeProfile& primes) {
+  return {std::log2(static_cast<double>(primes.smallest_p)),
+          std::log2(static_cast<double>(primes.smallest_q)),
+          static_cast<double>(primes.smallest_p),
+          static_cast<double>(primes.smallest_q),
+          static_cast<double>(primes.exponent_primes),
+          static_cast<double>(primes.least_candidates)};
+}
+
+// Of the numerator of the difference of two exponents in which `factors` exponentials take part.
+struct ExponentDifference {
+  double degree;
+  double height;  // binary logarithm
+};
+
+ExponentDifference exponent_difference(double factors, const BoundContext& context) {
+  const BoundAlgebra::Exponents& e = context.exponents;
+  const double below = std::min(2.0 * factors, static_cast<double>(e.denominators));
+  const double scale = context.primes.imaginary ? 2.0 : 1.0;  // a norm is a square
+  const double below_norm = below == 0.0 ? 0.0 : below * e.denominator.norm;
+  const double below_degree = below == 0.0 ? 0.0 : below * e.denominator.degree;
+  return {e.numerator.degree + below_degree,
+          scale * (1.0 + log2_of(std::max(1.0, factors)) + e.numerator.norm + below_norm)};
+}
+
+// A given prime p is one of the candidates of at most one q: q^2 > 2 p.
+double vanishing_coefficient(double norm, const Magnitudes& s) {
+  return divisors_of(norm, s.x) / (s.exponent_primes * s.candidates);
+}
+
+double theorem_1(const Polynomial& f, const BoundContext& context) {
+  const Magnitudes s = magnitudes(context.primes);
+  const double terms = std::exp2(f.terms);
+  if (!(terms <= s.lowest_q - 1.0)) return 1.0;
+  const double point = f.degree / s.lowest_p;
+  const double norm = f.norm * std::log(2.0) / (s.candidates * s.x * std::log(2.0));
+  if (f.exponentials == 0.0) return point + std::min(norm, vanishing_coefficient(f.norm, s));
+  const ExponentDifference d = exponent_difference(f.exponentials, context);
+  return (terms - 1.0) * divisors_of(d.height, s.y) / s.exponent_primes +
+         d.degree * (terms - 1.0) / s.lowest_q + norm + point;
+}
+
+// That the independent exponentials meet a root, or that an own variable has the coefficient 0.
+double independent_part(const Polynomial& f, const Certificate& c, const BoundContext& context) {
+  const Magnitudes s = magnitudes(context.primes);
+  const ExponentDifference d = exponent_difference(1.0, context);
+  const double degree = f.exponentials * (c.positive + c.negative);
+  return (degree + c.distinct_coefficients * d.degree) / s.lowest_q +
+         c.distinct_coefficients * divisors_of(d.height, s.y) / s.exponent_primes;
+}
+
+double theorem_2(const Polynomial& f, const Certificate& c, const BoundContext& context) {
+  const Magnitudes s = magnitudes(context.primes);
+  return independent_part(f, c, context) + f.degree / s.lowest_p + vanishing_coefficient(f.norm, s);
+}
+
+}  // namespace
+
+double TupleBound::best() const { return std::min({t1, t2, t12}); }
+
+double add_probabilities(double a, double b) {
+  const double high = std::max(a, b);
+  if (std::isinf(high)) return high;
+  return std::min(0.0, high + std::log2(1.0 + std::exp2(std::min(a, b) - high)) + 1e-9);
+}
+
+TupleBound tuple_bound(const Polynomial& difference, const std::optional<Certificate>& certificate,
+                       const BoundContext& context) {
+  TupleBound bound;
+  if (difference.zero) return {kNever, kNever, kNever};
+  bound.t1 = probability(theorem_1(difference, context));
+  if (!certificate || difference.exponentials == 0.0) return bound;
+  const Certificate& c = *certificate;
+  if (c.uncertified == 0) bound.t2 = probability(theorem_2(difference, c, context));
+  // Fresh variables may stand in uncertified exponents, so they are no variables of their own then.
+  if (c.uncertified > 0 && c.uncertified < c.bases && !c.fresh) {
+    bound.t12 =
+        probability(theorem_1(difference, context) + independent_part(difference, c, context));
+  }
+  return bound;
+}
+
+double false_merge_bound(const BoundAlgebra& bounds, const BoundContext& context) {
+  double total = kNever;
+  for (const auto& [name, function] : bounds.functions()) {
+    Polynomial difference = function.numerator * function.denominator;
+    difference = difference + difference;
+    const double lowest_p = static_cast<double>(context.primes.smallest_p);
+    // A multiset of n operands is known by a product of n factors.
+    double one = std::exp2(tuple_bound(difference, std::nullopt, context).best());
+    if (function.operands > 1.0) one = function.operands * (one + 1.0 / lowest_p);
+    const double pairs = function.values * (function.values - 1.0) / 2.0;
+    total = add_probabilities(total, log2_of(pairs) + kLanes * probability(one));
+  }
+  return total;
+}
+
+double false_exponent_bound(double count, const BoundContext& context) {
+  const Magnitudes s = magnitudes(context.primes);
+  const ExponentDifference d = exponent_difference(1.0, context);
+  const double one = d.degree / s.lowest_q + divisors_of(d.height, s.y) / s.exponent_primes;
+  // Multiples up to four of either sign are recognised as well.
+  return log2_of(count * count * 8.0) + kLanes * probability(one);
+}
+
+}  // namespace lamina

@@ -1,0 +1,57 @@
+// One pass of the identity tester: both graphs at one random point of four pairs of fields.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "lamina/verify.h"
+#include "num/residue_field.h"
+#include "verify/inputs.h"
+#include "verify/primes.h"
+#include "verify/secret_random.h"
+
+namespace lamina {
+
+using FormalValues = std::vector<Array<Formal>>;
+
+// How far input elements are moved in their exponent slots, by number: all elements of all real
+// inputs in order.
+using Moves = std::map<std::uint32_t, std::array<std::uint32_t, kLanes>>;
+
+class Pass {
+ public:
+  Pass(const Graph& a, const Graph& b, const PrimeProfile& profile,
+       const std::vector<InputPlan>& plans, const Sizes& sizes);
+  Pass(const Pass&) = delete;
+  Pass& operator=(const Pass&) = delete;
+
+  const FormalValues& inputs() const { return inputs_; }
+  const FormalValues& a() const { return a_; }
+  const FormalValues& b() const { return b_; }
+  const ResidueField& field() const { return *field_; }
+  SecretRandom& random() { return random_; }
+  // What was drawn, for the report; `candidates` is not counted yet.
+  std::vector<FieldTuple> tuples(int pass) const;
+  // All exponents when the inputs are moved and the fresh variables are not; empty when the graphs
+  // then took other ways.
+  std::vector<ResidueField::Exponent> exponents_at(const Moves& moves) const;
+
+ private:
+  const Graph& graph_a_;
+  const Graph& graph_b_;
+  const Sizes& sizes_;
+  SecretRandom::Seed seed_;
+  SecretRandom random_;
+  std::unique_ptr<ResidueField> field_;
+  FormalValues inputs_;
+  FormalValues a_;
+  FormalValues b_;
+};
+
+// Whether sines and cosines are exact with these graphs: a root of -1 is needed then.
+bool uses_angles(const Graph& a, const Graph& b);
+
+}  // namespace lamina

@@ -1,0 +1,151 @@
+// Bounds of all output elements, and the accounting of passes.
+#include "verify/proved_bits.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "verify/bound_algebra.h"
+#include "verify/certificate.h"
+#include "verify/domains.h"
+#include "verify/error_bound.h"
+#include "verify/evaluate.h"
+
+namespace lamina {
+namespace {
+
+// What an undefined pass is charged: 4 bits. An agreeing one then costs 0.09 bits.
+constexpr double kVoidShare = 1.0 / 16.0;
+
+// Both graphs over the algebra of bounds.
+class BoundEvaluation {
+ public:
+  BoundEvaluation(const Graph& a, const Graph& b, const Sizes& sizes, const PrimeProfile& profile,
+                  const Pass& first) {
+    algebra_.set_imaginary(profile.imaginary);
+    algebra_.set_idempotent(first.field().idempotent_maxima() > 0);
+    std::vector<Array<Formal>> inputs;
+    for (const Array<Formal>& drawn : first.inputs()) {
+      Array<Formal> input{drawn.dtype, drawn.shape, {}, drawn.whole, drawn.is_whole};
+      for (std::size_t i = 0; i < drawn.real.size(); ++i) {
+        input.real.push_back(algebra_.variable(input_count_++));
+      }
+      inputs.push_back(std::move(input));
+    }
+    algebra_.set_input_count(input_count_);
+    FormalDomain domain(algebra_);
+    a_ = evaluate(a, domain, inputs, sizes);
+    b_ = evaluate(b, domain, inputs, sizes);
+  }
+
+  const BoundAlgebra& algebra() const { return algebra_; }
+  std::uint32_t input_count() const { return input_count_; }
+  bool in_step(const Pass& first) const {
+    return algebra_.gate_supports().size() == first.field().exponents().size();
+  }
+
+  // Calls visit(output, x, y) for every pair of finite output elements.
+  template <class Visit>
+  void each_pair(Visit visit) const {
+    const FormalDomain domain(algebra_);
+    for (std::size_t k = 0; k < a_.size(); ++k) {
+      for (std::int64_t i = 0; i < a_[k].size(); ++i) {
+        const Formal x = real_at(domain, a_[k], i);
+        const Formal y = real_at(domain, b_[k], i);
+        if (x.finite() && y.finite()) visit(k, x, y);
+      }
+    }
+  }
+
+ private:
+  BoundAlgebra algebra_;
+  std::uint32_t input_count_ = 0;
+  FormalValues a_;
+  FormalValues b_;
+};
+
+Ranges gates_of(const BoundAlgebra& algebra, const Formal& x, const Formal& y) {
+  return algebra.support(x).gates | algebra.support(y).gates;
+}
+
+// The certificates of all output elements; none where the evaluations did not go in step.
+std::unique_ptr<Certifier> certify(const BoundEvaluation& bounds, Pass& first) {
+  if (!bounds.in_step(first) || first.field().exponents().empty()) return nullptr;
+  auto certifier =
+      std::make_unique<Certifier>(first.field(), bounds.algebra(), bounds.input_count());
+  bounds.each_pair([&](std::size_t, const Formal& x, const Formal& y) {
+    certifier->plan(gates_of(bounds.algebra(), x, y));
+  });
+  const auto moved = first.exponents_at(certifier->draw_moves(first.random()));
+  if (moved.size() != first.field().exponents().size()) return nullptr;
+  certifier->moved(moved);
+  return certifier;
+}
+
+}  // namespace
+
+PassError pass_error(const Graph& a, const Graph& b, const Sizes& sizes,
+                     const PrimeProfile& profile, Pass& first) {
+  const BoundEvaluation bounds(a, b, sizes, profile, first);
+  const BoundAlgebra& algebra = bounds.algebra();
+  PassError error;
+  error.once = -std::numeric_limits<double>::infinity();
+  for (const std::string& name : value_names(a)) {
+    error.outputs.push_back({name, 1e3, 1e3, 1e3});
+  }
+  if (algebra.overflowed()) {
+    for (OutputBound& output : error.outputs) output = {output.output, 0.0, 0.0, 0.0};
+    return error;
+  }
+  const BoundContext context{profile, algebra.exponents()};
+  const std::unique_ptr<Certifier> certifier = certify(bounds, first);
+  double worst = -std::numeric_limits<double>::infinity();
+  bool certified = false;
+  std::map<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>, TupleBound> seen;
+  bounds.each_pair([&](std::size_t k, const Formal& x, const Formal& y) {
+    const auto [at, added] = seen.try_emplace({x.p[0], y.p[0], x.p[2], y.p[2]});
+    if (added) {
+      const auto certificate =
+          certifier ? certifier->find(gates_of(algebra, x, y)) : std::optional<Certificate>();
+      at->second = tuple_bound(algebra.difference(algebra.fraction(x), algebra.fraction(y)),
+                               certificate, context);
+    }
+    const TupleBound& bound = at->second;
+    OutputBound& output = error.outputs[k];
+    output.t1 = std::min(output.t1, -bound.t1);
+    output.t2 = std::min(output.t2, -bound.t2);
+    output.t12 = std::min(output.t12, -bound.t12);
+    worst = std::max(worst, bound.best());
+    certified = certified || bound.best() < bound.t1;
+  });
+  error.each = add_probabilities(kLanes * worst, false_merge_bound(algebra, context));
+  if (certified) {
+    const auto count = static_cast<double>(first.field().exponents().size());
+    error.once = false_exponent_bound(count, context);
+  }
+  return error;
+}
+
+std::int64_t Account::count(bool compared) const {
+  return std::count_if(elements_.begin(), elements_.end(),
+                       [&](const Element& element) { return (element.agreed > 0) == compared; });
+}
+
+double Account::bits(const PassError& error) const {
+  double worst = -std::numeric_limits<double>::infinity();
+  for (const Element& element : elements_) {
+    const double agreed = error.each - std::log2(1.0 - kVoidShare);
+    // A void pass was booked as agreement.
+    const int agreements = std::max(0, element.agreed - void_passes_);
+    const int voids = element.undefined + void_passes_;
+    worst = std::max(worst, agreements * agreed - voids * std::log2(kVoidShare));
+  }
+  const double bits = -add_probabilities(std::min(0.0, worst), error.once);
+  // More than a thousand bits are no better than a thousand.
+  return std::floor(std::clamp(bits, 0.0, 1000.0) * 10.0) / 10.0;
+}
+
+}  // namespace lamina
