@@ -30,7 +30,7 @@ struct IdentityOptions {
           "FPCores");
     visit("range", self.range, "NAME=LOW:HIGH: the values of a variable; a bound may be absent");
     visit("positive", self.positive, "NAME: a variable whose values are above 0");
-    visit("runs", self.verify.runs, "independent random evaluations");
+    visit("bits", self.verify.bits, "error bound to prove, -log2; 0: one pass without a bound");
   }
 };
 

@@ -2,8 +2,7 @@
 #include "num/fresh_table.h"
 
 #include <bit>
-
-#include "base/check.h"
+#include <stdexcept>
 
 namespace lamina {
 
@@ -27,7 +26,7 @@ std::uint64_t FreshTable::number_of(std::string_view name) {
 
 Formal FreshTable::find(std::string_view name, std::span<const Formal> operands,
                         const std::function<Formal()>& draw) {
-  check(operands.size() <= kMostOperands, "{} of {} operands", name, operands.size());
+  if (operands.size() > kMostOperands) throw std::length_error("too many operands");
   const std::uint64_t number = number_of(name);
   Key key{number, {}};
   Entry entry;

@@ -48,7 +48,6 @@ ResidueField::ResidueField(const std::array<PrimePair, kLanes>& pairs,
       base = power;
     }
   }
-  shift_ = random();
 }
 
 Formal ResidueField::blank(Slot slot) const {
@@ -211,9 +210,14 @@ bool ResidueField::in_step() const {
          tape_.leads.size() == followed_->leads.size();
 }
 
+Formal ResidueField::shifted(const Formal& x) const {
+  if (!shift_) shift_ = random();
+  return add(*shift_, x);
+}
+
 ResidueField::Join ResidueField::join_of(const Formal& x) const {
   const auto found = joins_.find(x.p);
-  return found == joins_.end() ? Join{shift_ + x, 1, {x}} : found->second;
+  return found == joins_.end() ? Join{shifted(x), 1, {x}} : found->second;
 }
 
 ResidueField::Join ResidueField::joined(std::span<const Formal> operands) const {
@@ -235,8 +239,8 @@ ResidueField::Join ResidueField::joined(std::span<const Formal> operands) const 
     all.parts.clear();
   } else if (all.parts.size() < all.count) {
     all.count = all.parts.size();
-    all.key = shift_ + all.parts[0];
-    for (std::size_t i = 1; i < all.count; ++i) all.key = multiply(all.key, shift_ + all.parts[i]);
+    all.key = shifted(all.parts[0]);
+    for (std::size_t i = 1; i < all.count; ++i) all.key = multiply(all.key, shifted(all.parts[i]));
   }
   return all;
 }

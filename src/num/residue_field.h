@@ -114,6 +114,7 @@ class ResidueField final : public Algebra {
   Formal blank(Formal::Slot slot) const;
   std::uint64_t uniform(std::uint64_t bound) const;
   std::uint64_t power_of_omega(int lane, std::uint64_t exponent) const;
+  Formal shifted(const Formal& x) const;
   Join join_of(const Formal& x) const;
   Join joined(std::span<const Formal> operands) const;
 
@@ -122,8 +123,8 @@ class ResidueField final : public Algebra {
   std::array<Modulus, kLanes> q_;
   std::uint64_t (*next_random_)(void*);
   void* random_state_;
-  std::vector<std::uint64_t> powers_;  // [lane][position][digit]: omega^(digit * 256^position)
-  Formal shift_;                       // secret, of the keys of joins
+  std::vector<std::uint64_t> powers_;    // [lane][position][digit]: omega^(digit * 256^position)
+  mutable std::optional<Formal> shift_;  // secret, of the keys of joins; drawn when needed
   mutable FreshTable table_;
   mutable std::map<std::array<std::uint64_t, kLanes>, Join> joins_;
   mutable std::size_t idempotent_maxima_ = 0;

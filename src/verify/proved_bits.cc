@@ -115,9 +115,9 @@ PassError pass_error(const Graph& a, const Graph& b, const Sizes& sizes,
     }
     const TupleBound& bound = at->second;
     OutputBound& output = error.outputs[k];
-    output.t1 = std::min(output.t1, -bound.t1);
-    output.t2 = std::min(output.t2, -bound.t2);
-    output.t12 = std::min(output.t12, -bound.t12);
+    output.t1 = std::min(output.t1, 0.0 - bound.t1);
+    output.t2 = std::min(output.t2, 0.0 - bound.t2);
+    output.t12 = std::min(output.t12, 0.0 - bound.t12);
     worst = std::max(worst, bound.best());
     certified = certified || bound.best() < bound.t1;
   });

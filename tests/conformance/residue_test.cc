@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cases.h"
+#include "num/residue_field.h"
 #include "verify/domains.h"
 
 using namespace lamina;
@@ -15,12 +16,13 @@ namespace {
 std::uint64_t refuse(void*) { fail(ErrorCode::kInternal, "a polynomial drew a random value"); }
 
 // q = 1009 and p = 10 q + 1 are prime; 2^10 has the order q mod p.
-const ResidueField kField(10091, 1009, 1024, refuse, nullptr);
+const PrimePair kPair{10091, 1009, 1024};
+const ResidueField kField({kPair, kPair, kPair, kPair}, refuse, nullptr);
 
-std::vector<Array<Residue>> to_residues(const std::vector<Tensor>& tensors) {
-  std::vector<Array<Residue>> arrays;
+std::vector<Array<Formal>> to_residues(const std::vector<Tensor>& tensors) {
+  std::vector<Array<Formal>> arrays;
   for (const Tensor& tensor : tensors) {
-    Array<Residue> array{DType::kF64, tensor.shape(), {}, {}, false};
+    Array<Formal> array{DType::kF64, tensor.shape(), {}, {}, false};
     for (const std::int64_t x : tensor.to_integers()) array.real.push_back(kField.integer(x));
     arrays.push_back(std::move(array));
   }
@@ -35,9 +37,9 @@ void check_polynomial(const Case& from, std::mt19937_64& random) {
   whole.sample.integer_ranges.assign(whole.sample.inputs.size(), {-1000, 1000});
   const std::vector<Tensor> inputs = random_inputs(whole, random);
   const std::vector<std::int64_t> want = run_reference(graph_of(whole), inputs)[0].to_integers();
-  ResidueDomain domain(kField);
+  FormalDomain domain(kField);
   const auto got =
-      Interpreter<ResidueDomain>(domain).run(graph_of(floats), to_residues(inputs), {}).outputs[0];
+      Interpreter<FormalDomain>(domain).run(graph_of(floats), to_residues(inputs), {}).outputs[0];
   REQUIRE(got.real.size() == want.size());
   for (std::size_t i = 0; i < want.size(); ++i) {
     CHECK(got.real[i].has_q());
