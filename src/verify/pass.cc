@@ -44,8 +44,8 @@ Pass::Pass(const Graph& a, const Graph& b, const PrimeProfile& profile,
 std::vector<FieldTuple> Pass::tuples(int pass) const {
   std::vector<FieldTuple> tuples;
   for (const PrimePair& pair : field_->pairs()) {
-    tuples.push_back({pair.p, pair.q, pair.omega, pair.root_p, pair.root_q, 0, pass, to_hex(seed_),
-                      sizes_});
+    tuples.push_back(
+        {pair.p, pair.q, pair.omega, pair.root_p, pair.root_q, 0, pass, to_hex(seed_), sizes_});
   }
   return tuples;
 }

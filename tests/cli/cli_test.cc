@@ -165,8 +165,8 @@ TEST_CASE("check: equivalent 0, different 1, unsupported 4, inconclusive 5, bad 
   const Json report = Json::parse(read_all(box.path("report.json")));
   CHECK(report.at("command").text() == "check");
   CHECK(report.at("verdict").text() == "equivalent");
-  CHECK(report.at("bits").is_null());
-  CHECK(report.at("tuples").array().size() == 3);
+  CHECK(report.at("bits").real() >= 80.0);
+  CHECK(report.at("tuples").array().size() == 4);
   CHECK(box.lamina("check $/a.lam $/c.lam").status == 1);
   CHECK(box.lamina("check $/sorted.lam $/sorted.lam").status == 4);
   CHECK(box.lamina("check $/undefined.lam $/undefined.lam").status == 5);
