@@ -2,6 +2,9 @@
 // One template per kind stands in meaning/; regions are here.
 //
 // Shapes come from the arrays, so the same graph serves every size and ragged tiles.
+//
+// A domain may watch or round what nodes give: enter(node) and leave(node, inputs, outputs&) are
+// called around each node, those of inner graphs and of expansions between those of their owner.
 #pragma once
 
 #include <utility>
@@ -73,7 +76,14 @@ class Interpreter {
     const Node& node = graph.nodes[n];
     std::vector<const A*> in;
     for (const Value& v : node.inputs) in.push_back(&get(values, v));
-    return apply(node, in, sizes);
+    if constexpr (requires(std::vector<A> & out) { domain_.leave(node, in, out); }) {
+      domain_.enter(node);
+      std::vector<A> out = apply(node, in, sizes);
+      domain_.leave(node, in, out);
+      return out;
+    } else {
+      return apply(node, in, sizes);
+    }
   }
 
   std::vector<A> apply(const Node& node, const std::vector<const A*>& in, const Sizes& sizes) {

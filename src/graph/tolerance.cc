@@ -140,6 +140,16 @@ double Tolerance::relative() const {
 
 Tolerance tolerance(const Graph& graph, const Sizes& sizes) { return measure(graph, sizes); }
 
+std::vector<double> error_scales(std::span<const double> want, const Shape& shape) {
+  const std::size_t length = row_length(shape);
+  std::vector<double> scales(want.size());
+  for (std::size_t start = 0; start < want.size(); start += length) {
+    const double mean = row_mean(want.subspan(start, length));
+    for (std::size_t i = start; i < start + length; ++i) scales[i] = std::fabs(want[i]) + mean;
+  }
+  return scales;
+}
+
 std::optional<std::string> difference(const Tensor& got, const Tensor& want,
                                       const Tolerance& tolerance) {
   if (got.dtype() != want.dtype() || got.shape() != want.shape()) {
@@ -156,14 +166,11 @@ std::optional<std::string> difference(const Tensor& got, const Tensor& want,
   }
   const std::vector<double> a = got.to_doubles();
   const std::vector<double> b = want.to_doubles();
-  const std::size_t length = row_length(want.shape());
-  for (std::size_t start = 0; start < b.size(); start += length) {
-    const double mean = row_mean(std::span(b).subspan(start, length));
-    for (std::size_t i = start; i < start + length; ++i) {
-      const double allowed = tolerance.relative() * (std::fabs(b[i]) + mean);
-      if (close(a[i], b[i], allowed)) continue;
-      return fmt::format("element {} is {}, expected {} within {:.3g}", i, a[i], b[i], allowed);
-    }
+  const std::vector<double> scales = error_scales(b, want.shape());
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    const double allowed = tolerance.relative() * scales[i];
+    if (close(a[i], b[i], allowed)) continue;
+    return fmt::format("element {} is {}, expected {} within {:.3g}", i, a[i], b[i], allowed);
   }
   return std::nullopt;
 }
@@ -175,16 +182,13 @@ double deviation(const Tensor& got, const Tensor& want, const Tolerance& toleran
   if (!traits(want.dtype()).is_float) return kInfinity;
   const std::vector<double> a = got.to_doubles();
   const std::vector<double> b = want.to_doubles();
-  const std::size_t length = row_length(want.shape());
+  const std::vector<double> scales = error_scales(b, want.shape());
   double worst = 0.0;
-  for (std::size_t start = 0; start < b.size(); start += length) {
-    const double mean = row_mean(std::span(b).subspan(start, length));
-    for (std::size_t i = start; i < start + length; ++i) {
-      const double allowed = tolerance.relative() * (std::fabs(b[i]) + mean);
-      if (close(a[i], b[i], allowed)) continue;
-      const double off = std::fabs(a[i] - b[i]) / allowed;
-      worst = std::max(worst, std::isnan(off) ? kInfinity : off);
-    }
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    const double allowed = tolerance.relative() * scales[i];
+    if (close(a[i], b[i], allowed)) continue;
+    const double off = std::fabs(a[i] - b[i]) / allowed;
+    worst = std::max(worst, std::isnan(off) ? kInfinity : off);
   }
   return worst;
 }

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "lamina/graph.h"
 
@@ -24,9 +26,12 @@ struct Tolerance {
 // Composites count as their expansions, blocks as their inner graph with the sums of its loop.
 Tolerance tolerance(const Graph& graph, const Sizes& sizes = {});
 
+// What the error of each element is relative to: |want| + row mean of |want| (of its finite ones).
+// A row is a line along the last axis that is longer than 1.
+std::vector<double> error_scales(std::span<const double> want, const Shape& shape);
+
 // The first element of `got` that is not within tolerance of `want`, in words; nullopt when all
-// are. Integers and bool must be equal, NaN and infinities must be where they are in `want`. A row
-// is a line along the last axis that is longer than 1.
+// are. Integers and bool must be equal, NaN and infinities must be where they are in `want`.
 std::optional<std::string> difference(const Tensor& got, const Tensor& want,
                                       const Tolerance& tolerance);
 

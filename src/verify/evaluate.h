@@ -14,17 +14,24 @@ namespace lamina {
 // update keeps its value.
 template <class Domain>
 std::vector<Array<typename Domain::Number>> evaluate(
-    const Graph& graph, Domain& domain, const std::vector<Array<typename Domain::Number>>& inputs,
+    const Graph& graph, Domain& domain, std::vector<Array<typename Domain::Number>> inputs,
     const Sizes& sizes) {
-  auto result = Interpreter<Domain>(domain).run(graph, inputs, sizes);
-  auto values = std::move(result.outputs);
+  std::vector<Array<typename Domain::Number>> states;
+  std::vector<std::size_t> updates;
   for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
     if (graph.inputs[i].role != Role::kState) continue;
     const auto update =
         std::find_if(graph.updates.begin(), graph.updates.end(),
                      [&](const Update& u) { return u.state == graph.inputs[i].node; });
-    const auto at = static_cast<std::size_t>(update - graph.updates.begin());
-    values.push_back(update == graph.updates.end() ? inputs[i] : std::move(result.next_states[at]));
+    updates.push_back(static_cast<std::size_t>(update - graph.updates.begin()));
+    states.emplace_back();
+    if (update == graph.updates.end()) states.back() = inputs[i];
+  }
+  auto result = Interpreter<Domain>(domain).run(graph, std::move(inputs), sizes);
+  auto values = std::move(result.outputs);
+  for (std::size_t k = 0; k < states.size(); ++k) {
+    const bool kept = updates[k] == graph.updates.size();
+    values.push_back(std::move(kept ? states[k] : result.next_states[updates[k]]));
   }
   return values;
 }
