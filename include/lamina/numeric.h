@@ -81,6 +81,7 @@ std::string_view to_string(Hazard::Kind kind);
 // Largest errors over all samples of a distribution, relative to |want| + row mean of |want|.
 struct NumericErrors {
   Distribution distribution = Distribution::kNormal;
+  int samples = 0;
   double reference = 0.0;
   double candidate = 0.0;
   std::int64_t compared = 0;    // output elements

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/numeric_options.h"
 #include "cli/verdict_status.h"
 
 namespace lamina::cli {
@@ -20,6 +21,7 @@ struct CheckOptions {
   std::vector<std::string> size;
   VerifyOptions verify;
   bool by_order = false;
+  NumericFlags numeric;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -33,23 +35,27 @@ struct CheckOptions {
           "replace dimensions above this by small ones where possible; 0: never");
     visit("by_order", self.by_order, "match inputs by order whatever their names");
     visit("size", self.size, "NAME=N: the value of a named size");
+    NumericFlags::fields(self.numeric, visit);
   }
 };
 
 int check_models(const CheckOptions& options, Json& report) {
   VerifyOptions verify_options = options.verify;
   verify_options.match_names = !options.by_order;
+  const auto numeric = numeric_options(options.numeric);
+  const bool stored = std::filesystem::path(options.a).extension() == ".json";
+  require(!numeric || (options.rules.empty() && !stored), "--numeric compares two models");
   if (!options.rules.empty()) {
     require(options.a.empty() && options.size.empty(), "--rules goes without models and --size");
     return check_rules(options.rules, verify_options, report);
   }
   require(!options.b.empty(), "check needs two models, or --rules FILE");
   const Graph b = load_model({options.b, {}, options.size});
-  if (std::filesystem::path(options.a).extension() == ".json") {
-    return check_programs(options.a, b, verify_options, report);
-  }
+  if (stored) return check_programs(options.a, b, verify_options, report);
   const Graph a = load_model({options.a, {}, options.size});
-  return report_verdict(verify(a, b, verify_options), report);
+  const Verdict verdict = verify(a, b, verify_options);
+  const int status = report_verdict(verdict, report);
+  return numeric ? check_numeric_too(*numeric, a, b, verdict.outcome, report) : status;
 }
 
 }  // namespace

@@ -177,12 +177,10 @@ class RoundingDomain {
       const auto at = static_cast<std::int64_t>(first);
       const Strided<Number> x{a.at + at * a.next, a.step, a.next};
       const Strided<Number> y{b.at + at * b.next, b.step, b.next};
-      for (std::int64_t k = 0; k < n; ++k) {
-        for (std::size_t j = 0; j < count; ++j) {
-          const auto column = static_cast<std::int64_t>(j);
-          accumulate(sums[j], x.at[k * x.step + column * x.next],
-                     y.at[k * y.step + column * y.next]);
-        }
+      if (count == kBlock && x.next == 0 && y.next == 1) {
+        row_of_products(x, y, n, sums);
+      } else {
+        products(x, y, n, std::span(sums).first(count));
       }
       std::copy_n(sums.begin(), count, totals.begin() + static_cast<std::ptrdiff_t>(first));
     }
@@ -200,6 +198,26 @@ class RoundingDomain {
   }
 
  private:
+  static void products(const Strided<Number>& x, const Strided<Number>& y, std::int64_t n,
+                       std::span<Number> sums) {
+    for (std::int64_t k = 0; k < n; ++k) {
+      for (std::size_t j = 0; j < sums.size(); ++j) {
+        const auto column = static_cast<std::int64_t>(j);
+        accumulate(sums[j], x.at[k * x.step + column * x.next], y.at[k * y.step + column * y.next]);
+      }
+    }
+  }
+
+  // The usual case, a row of a matrix product: one factor is shared, the others lie side by side.
+  static void row_of_products(const Strided<Number>& x, const Strided<Number>& y, std::int64_t n,
+                              std::array<Number, kBlock>& sums) {
+    for (std::int64_t k = 0; k < n; ++k) {
+      const Number shared = x.at[k * x.step];
+      const Number* row = y.at + k * y.step;
+      for (std::size_t j = 0; j < kBlock; ++j) accumulate(sums[j], shared, row[j]);
+    }
+  }
+
   template <class Sum>
   static void accumulate(Rounded<Sum>& total, const Rounded<Sum>& x, const Rounded<Sum>& y) {
     total = Rounded<Sum>::of(total.value + x.value * y.value);

@@ -36,9 +36,8 @@ void set_range(NumericInput& input, const std::string& name, const NumericOption
   } else {
     input.range = {-kLargestInput, kLargestInput};
   }
-  if (input.fixed.empty() || input.fixed.size() == 0) return;
-  const std::vector<double> elements = input.fixed.to_doubles();
-  const auto [low, high] = std::minmax_element(elements.begin(), elements.end());
+  if (input.elements.empty()) return;
+  const auto [low, high] = std::minmax_element(input.elements.begin(), input.elements.end());
   input.range = {*low, *high};
 }
 
@@ -139,6 +138,10 @@ class Draw {
   Rng rng_;
 };
 
+void round_to_type(std::vector<double>& x, DType dtype) {
+  for (double& v : x) v = RealDomain{}.round_to(v, dtype);
+}
+
 std::vector<std::int64_t> draw_integers(const NumericInput& input, Rng rng) {
   std::vector<std::int64_t> values(static_cast<std::size_t>(element_count(input.shape)));
   for (std::int64_t& value : values) value = rng.integer(input.first, input.last);
@@ -166,15 +169,22 @@ std::vector<NumericInput> numeric_inputs(const Graph& reference, const Graph& ca
   const auto other_limits = index_limits(candidate, {});
   std::vector<NumericInput> inputs;
   for (std::size_t i = 0; i < reference.inputs.size(); ++i) {
-    const Node& node = reference.nodes[static_cast<std::size_t>(reference.inputs[i].node)];
+    const Input& from = reference.inputs[i];
+    const Node& node = reference.nodes[static_cast<std::size_t>(from.node)];
     NumericInput input;
     input.dtype = node.types[0].dtype;
     input.shape = evaluate(node.types[0].shape, {});
-    input.is_weight = reference.inputs[i].role == Role::kWeight;
-    if (input.is_weight) input.fixed = reference.inputs[i].value;
+    input.is_weight = from.role == Role::kWeight;
+    input.given = input.is_weight && !from.value.empty();
     if (traits(input.dtype).is_float) {
+      if (input.given) input.elements = from.value.to_doubles();
       set_range(input, node.name, options);
+      if (input.is_weight && !input.given) {
+        input.elements = Draw(input, Rng(options.seed).split(i)).values(Distribution::kNormal, 0);
+      }
+      round_to_type(input.elements, input.dtype);
     } else {
+      if (input.given) input.integers = from.value.to_integers();
       auto limit = limits[i];
       if (other_limits[i]) limit = std::min(limit.value_or(INT64_MAX), *other_limits[i]);
       set_integers(input, limit);
@@ -203,18 +213,17 @@ std::vector<Array<double>> draw_sample(const std::vector<NumericInput>& inputs,
     const bool real = traits(input.dtype).is_float;
     Array<double> array{input.dtype, input.shape, {}, {}, !real};
     const Rng rng = base.split(i);
+    const bool plain = input.given || distribution != Distribution::kCorner;
     if (!real) {
-      array.whole = input.fixed.empty() ? draw_integers(input, rng) : input.fixed.to_integers();
-    } else if (!input.fixed.empty()) {
-      array.real = input.fixed.to_doubles();
+      array.whole = input.given ? input.integers : draw_integers(input, rng);
+    } else if (input.is_weight && plain) {
+      array.real = input.elements;
     } else {
-      // Weights stay of their usual size, at the corners aside.
-      const bool plain = input.is_weight && distribution != Distribution::kCorner;
       Draw draw(input, rng);
-      array.real = draw.values(plain ? Distribution::kNormal : distribution, index);
+      array.real = draw.values(distribution, index);
       if (i == masked) draw.mask(array.real);
+      round_to_type(array.real, input.dtype);
     }
-    for (double& x : array.real) x = RealDomain{}.round_to(x, input.dtype);
     sample.push_back(std::move(array));
   }
   return sample;

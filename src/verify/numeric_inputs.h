@@ -15,11 +15,16 @@ struct NumericInput {
   DType dtype = DType::kF32;
   Shape shape;
   bool is_weight = false;
-  Tensor fixed;            // a weight that comes with its elements
-  ValueRange range;        // reals
-  double size = 1.0;       // standard deviation of a normal sample about the middle of the range
-  std::int64_t first = 0;  // integers
+  // Reals: what they range over, and the deviation of normal samples about the middle of that.
+  ValueRange range;
+  double size = 1.0;
+  // Other types: first..last.
+  std::int64_t first = 0;
   std::int64_t last = 0;
+  // Weights have the same elements in all samples, at corners only if they came with the graph.
+  bool given = false;
+  std::vector<double> elements;
+  std::vector<std::int64_t> integers;
 };
 
 // All inputs, weights and states of the graphs (named sizes bound), in order.

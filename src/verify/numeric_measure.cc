@@ -21,6 +21,14 @@ constexpr double kAllowedRatio = 4.0;
 // A node's bound costs about this many times what its value costs.
 constexpr double kBoundCost = 8.0;
 
+// Samples that take more than this share of the budget are dear.
+constexpr double kDearShare = 0.002;
+
+// Whether later samples differ from the first by their random numbers alone.
+bool is_repetition(Distribution distribution) {
+  return distribution != Distribution::kCorner && distribution != Distribution::kMasked;
+}
+
 struct OutputShape {
   std::string name;
   Shape shape;
@@ -97,10 +105,10 @@ class Measurement {
     Row row;
     row.errors.distribution = distribution;
     for (int index = 0; index < samples; ++index) {
-      if (!afford(cost_)) {
-        if (index == 0) return report_.skipped.push_back(distribution);
-        break;
-      }
+      // A second sample of the same kind shows little that is new.
+      const bool dear = index > 0 && cost_ > options_.budget * kDearShare;
+      if ((dear && is_repetition(distribution)) || !afford(cost_)) break;
+      ++row.errors.samples;
       const NumericErrors here = compare(distribution, index);
       if (here.candidate > row.errors.candidate) row.worst_sample = index;
       row.errors.reference = std::max(row.errors.reference, here.reference);
@@ -109,6 +117,7 @@ class Measurement {
       row.errors.undefined += here.undefined;
       row.errors.overflowed += here.overflowed;
     }
+    if (row.errors.samples == 0) return report_.skipped.push_back(distribution);
     rows_.push_back(row);
   }
 

@@ -24,6 +24,7 @@ Json text(std::string_view words) { return std::string(words); }
 Json report(const NumericErrors& errors) {
   Json json;
   json["distribution"] = text(to_string(errors.distribution));
+  json["samples"] = errors.samples;
   json["reference"] = errors.reference;
   json["candidate"] = errors.candidate;
   json["compared"] = errors.compared;

@@ -117,7 +117,7 @@ class Combinations {
 
   void add(bool finite) {
     const Interval y = node_.op->scalar.interval(at_, node_.attrs);
-    const double most = std::numeric_limits<double>::max();
+    const double most = std::numeric_limits<double>::max() / 2;  // bounds are rounded outward
     const bool unknown = y.low == -kInfinity && y.high == kInfinity;
     if (!finite && unknown) return;  // infinity - infinity: NaN is for the measurement to show
     if (!finite && y.high <= -most) {
@@ -155,9 +155,10 @@ bool is_never_zero(const Node& node, std::span<const Range> x) {
 
 // What the operands are to each other.
 void sharpen(const Graph& graph, NodeId n, std::span<const Range> x, const OrderFacts& facts,
-             Interval& y) {
+             Range& range) {
   const Node& node = graph.node({n, 0});
   const std::string_view name = node.op->name;
+  Interval& y = *range.finite;
   if (name == "pow" && x[1].finite) {
     const double exponent = x[1].finite->low;
     const bool even = exponent == x[1].finite->high && std::fmod(exponent, 2.0) == 0.0;
@@ -167,8 +168,14 @@ void sharpen(const Graph& graph, NodeId n, std::span<const Range> x, const Order
   const Value a = node.inputs[0];
   const Value b = node.inputs[1];
   if (name == "mul" && facts.same(a, b)) y.low = std::max(y.low, 0.0);
-  if (name == "sub" && facts.at_least(b, a)) y.high = std::min(y.high, 0.0);
-  if (name == "sub" && facts.at_least(a, b)) y.low = std::max(y.low, 0.0);
+  if (name == "sub" && facts.at_least(b, a)) {
+    y.high = std::min(y.high, 0.0);
+    range.plus = false;  // b is -infinity only where a is
+  }
+  if (name == "sub" && facts.at_least(a, b)) {
+    y.low = std::max(y.low, 0.0);
+    range.minus = false;
+  }
   const bool positive = x[0].at_least_zero() && x[1].at_least_zero();
   if (name == "div" && positive && facts.at_least(b, a)) y = {std::max(y.low, 0.0), 1.0};
 }
@@ -186,7 +193,7 @@ ScalarRange scalar_range(const Graph& graph, NodeId n, std::span<const Range> op
   if (result.range.finite) {
     const Interval& y = *result.range.finite;
     if (y.low == -kInfinity && y.high == kInfinity) result.vague = true;
-    sharpen(graph, n, operands, facts, *result.range.finite);
+    sharpen(graph, n, operands, facts, result.range);
   }
   result.range.never_zero = is_never_zero(node, operands);
   return result;
