@@ -1,6 +1,8 @@
 // The numerical verdict (docs/numerics.md, "Comparing programs").
 #include "lamina/numeric.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -96,7 +98,26 @@ std::vector<Hazard> compare_hazards(const NumericPair& pair) {
   return hazards;
 }
 
+double count_input_elements(const Graph& graph) {
+  double total = 0.0;
+  for (const Input& input : graph.inputs) {
+    double elements = 1.0;
+    for (const Dim& dim : graph.type({input.node, 0}).shape) {
+      elements *= static_cast<double>(dim.evaluate({}));
+    }
+    total += elements;
+  }
+  return total;
+}
+
 NumericTypeReport check_type(NumericPair pair, const NumericOptions& options, double& budget) {
+  const double elements = count_input_elements(pair.reference);
+  if (elements > budget) {
+    return {.dtype = pair.dtype,
+            .reason = fmt::format("the inputs have {:.2g} elements, the budget is {:.2g}", elements,
+                                  budget),
+            .skipped = options.distributions};
+  }
   pair.inputs = numeric_inputs(pair.reference, pair.candidate, options);
   try {
     NumericTypeReport report = measure(pair, options, budget);

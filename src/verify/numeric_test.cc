@@ -269,6 +269,11 @@ TEST_CASE("what cannot be measured is inconclusive") {
   CHECK(contains(report.types[0].reason, "budget"));
   CHECK(report.types[0].skipped.size() == all_distributions().size());
   CHECK_FALSE(report.types[0].hazards.empty());  // the range analysis needs no budget
+  const auto large =
+      make({{1 << 30, 1 << 30}}, [](Builder& b, auto& x) { return b.op("neg", {x[0]}); });
+  const NumericReport none = check_numeric(large, large);
+  CHECK(none.outcome == NumericOutcome::kInconclusive);
+  CHECK(contains(none.types[0].reason, "the inputs have 1.2e+18 elements"));
   const auto whole = [](DType dtype) {
     Builder b;
     return b.out(b.op("neg", {b.in("x", {3}, dtype)}));
