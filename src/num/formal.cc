@@ -52,13 +52,15 @@ const Algebra& algebra_of(const Formal& a, const Formal& b) {
   return a.algebra != nullptr ? *a.algebra : *b.algebra;
 }
 
-// Of a sum of variables times a known integer.
-std::uint32_t memory_of_product(const Algebra& algebra, const Formal& a, const Formal& b) {
+// What is remembered of a product: of a sum of variables times a known integer.
+std::optional<std::uint32_t> memory_of_product(const Algebra& algebra, const Formal& a,
+                                               const Formal& b) {
+  if (a.memory == 0 && b.memory == 0) return 0;
   if (const auto times = algebra.known_integer(a)) {
     return algebra.memory_of_multiple(b.memory, *times);
   }
   const auto times = algebra.known_integer(b);
-  return times ? algebra.memory_of_multiple(a.memory, *times) : 0;
+  return times ? algebra.memory_of_multiple(a.memory, *times) : std::nullopt;
 }
 
 bool poisoned(const Formal& a, const Formal& b) {
@@ -94,8 +96,9 @@ Formal Algebra::infinity(bool negative) const {
   return x;
 }
 
-std::uint32_t Algebra::intern(Terms terms) const {
-  if (terms.empty() || terms.size() > kMostTerms) return 0;
+std::optional<std::uint32_t> Algebra::intern(Terms terms) const {
+  if (terms.empty()) return 0;
+  if (terms.size() > kMostTerms) return std::nullopt;
   const auto [at, added] =
       term_numbers_.try_emplace(terms, static_cast<std::uint32_t>(terms_.size()));
   if (added) terms_.push_back(std::move(terms));
@@ -107,7 +110,7 @@ const Algebra::Terms& Algebra::terms_of(std::uint32_t memory) const {
 }
 
 Formal Algebra::new_variable(Formal value) const {
-  value.memory = intern({{static_cast<std::uint32_t>(variables_.size()), 1}});
+  value.memory = *intern({{static_cast<std::uint32_t>(variables_.size()), 1}});
   variables_.push_back({value, std::nullopt});
   return value;
 }
@@ -151,7 +154,12 @@ Formal Algebra::without_terms(const Formal& value) const {
   return rest;
 }
 
-std::uint32_t Algebra::memory_of_sum(std::uint32_t a, std::uint32_t b) const {
+Formal Algebra::forget(Formal value) const {
+  value.memory = 0;
+  return value;
+}
+
+std::optional<std::uint32_t> Algebra::memory_of_sum(std::uint32_t a, std::uint32_t b) const {
   if ((a & kExponential) != 0) a = 0;
   if ((b & kExponential) != 0) b = 0;
   if (a == 0 || b == 0) return a + b;
@@ -164,13 +172,14 @@ std::uint32_t Algebra::memory_of_sum(std::uint32_t a, std::uint32_t b) const {
   return intern(std::move(terms));
 }
 
-std::uint32_t Algebra::memory_of_multiple(std::uint32_t memory, std::int64_t factor) const {
+std::optional<std::uint32_t> Algebra::memory_of_multiple(std::uint32_t memory,
+                                                         std::int64_t factor) const {
   constexpr std::int64_t kLargest = 64;
   if (factor == 0) return 0;
   Terms scaled = terms_of(memory);
   for (auto& [variable, coefficient] : scaled) {
     coefficient *= factor;
-    if (std::abs(coefficient) > kLargest) return 0;
+    if (std::abs(coefficient) > kLargest) return std::nullopt;
   }
   return intern(std::move(scaled));
 }
@@ -195,9 +204,10 @@ Formal operator+(const Formal& a, const Formal& b) {
     if (!a.finite() && !b.finite() && a.state != b.state) return algebra.poison();
     return a.finite() ? b : a;
   }
-  Formal sum = algebra.add(a, b);
+  const auto memory = algebra.memory_of_sum(a.memory, b.memory);
+  Formal sum = memory ? algebra.add(a, b) : algebra.add(algebra.forget(a), algebra.forget(b));
   sum.constant = a.constant && b.constant;
-  if ((a.memory | b.memory) != 0) sum.memory = algebra.memory_of_sum(a.memory, b.memory);
+  sum.memory = memory.value_or(0);
   return sum;
 }
 
@@ -207,7 +217,7 @@ Formal operator-(const Formal& x) {
   if (!x.finite()) return x;
   Formal negative = x.algebra->negate(x);
   negative.constant = x.constant;
-  if (x.memory != 0) negative.memory = x.algebra->memory_of_multiple(x.memory, -1);
+  negative.memory = *x.algebra->memory_of_multiple(x.memory, -1);
   return negative;
 }
 
@@ -221,21 +231,21 @@ Formal operator*(const Formal& a, const Formal& b) {
   const Algebra& algebra = algebra_of(a, b);
   // The sign of a formal value is unknown, so infinity times anything is unknown too.
   if (!a.finite() || !b.finite()) return algebra.poison();
-  Formal product = algebra.multiply(a, b);
+  const auto memory = memory_of_product(algebra, a, b);
+  Formal product =
+      memory ? algebra.multiply(a, b) : algebra.multiply(algebra.forget(a), algebra.forget(b));
   product.constant = a.constant && b.constant;
   product.bit = a.bit && b.bit;
-  if (a.memory == 0 && b.memory == 0) return product;
+  product.memory = memory.value_or(0);
   const auto x = algebra.exponent_of(a);
   const auto y = algebra.exponent_of(b);
-  if (x && y) return algebra.remember_exponent(product, *x + *y);
-  product.memory = memory_of_product(algebra, a, b);
-  return product;
+  return x && y ? algebra.remember_exponent(product, *x + *y) : product;
 }
 
 Formal operator/(const Formal& a, const Formal& b) {
   const Algebra& algebra = algebra_of(a, b);
   if (!a.finite() || !b.finite()) return algebra.poison();
-  Formal quotient = algebra.divide(a, b);
+  Formal quotient = algebra.divide(algebra.forget(a), algebra.forget(b));
   quotient.constant = a.constant && b.constant && quotient.finite();
   return quotient;
 }

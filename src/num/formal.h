@@ -105,19 +105,23 @@ class Algebra {
   const Terms& terms_of(const Formal& value) const { return terms_of(value.memory); }
   // `value` without the fresh variables that terms_of() lists.
   Formal without_terms(const Formal& value) const;
-  std::uint32_t memory_of_sum(std::uint32_t a, std::uint32_t b) const;
-  std::uint32_t memory_of_multiple(std::uint32_t memory, std::int64_t factor) const;
+  // The same value, about which nothing is remembered any more.
+  virtual Formal forget(Formal value) const;
+  // nullopt: too long to be remembered.
+  std::optional<std::uint32_t> memory_of_sum(std::uint32_t a, std::uint32_t b) const;
+  std::optional<std::uint32_t> memory_of_multiple(std::uint32_t memory, std::int64_t factor) const;
 
  protected:
   Algebra() = default;
   Formal new_variable(Formal value) const;  // `value`, remembered as a fresh variable
+  const Formal& variable_value(std::uint32_t number) const { return variables_[number].value; }
 
  private:
   struct Variable {
     Formal value;
     std::optional<Formal> argument;  // of a logarithm
   };
-  std::uint32_t intern(Terms terms) const;
+  std::optional<std::uint32_t> intern(Terms terms) const;
   const Terms& terms_of(std::uint32_t memory) const;
 
   mutable std::vector<Variable> variables_;

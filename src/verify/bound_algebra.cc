@@ -16,7 +16,6 @@ using Divisors = std::vector<std::pair<std::uint32_t, std::int32_t>>;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t kMostRanges = 32;
 constexpr std::int64_t kSmallInteger = std::int64_t{1} << 31;
-constexpr __int128 kLargest = (__int128{1} << 62);
 
 // Rounds a logarithm up past the error of computing it.
 double up(double x) { return x + 1e-11 * (std::fabs(x) + 1.0); }
@@ -139,17 +138,25 @@ std::optional<BoundAlgebra::Rational> BoundAlgebra::constant_of(const Formal& x)
   return x.p[3] == 0 ? std::nullopt : std::optional(constants_[x.p[3]]);
 }
 
-std::optional<BoundAlgebra::Rational> BoundAlgebra::reduced(__int128 numerator,
-                                                            __int128 denominator) const {
-  if (denominator < 0) numerator = -numerator, denominator = -denominator;
-  __int128 a = numerator < 0 ? -numerator : numerator, b = denominator;
+BoundAlgebra::Rational BoundAlgebra::reduced(Rational value) const {
+  if (value.denominator < 0) value = {-value.numerator, -value.denominator};
+  __int128 a = value.numerator < 0 ? -value.numerator : value.numerator;
+  __int128 b = value.denominator;
   while (b != 0) a = std::exchange(b, a % b);
-  if (a > 1) numerator /= a, denominator /= a;
-  if (numerator > kLargest || numerator < -kLargest || denominator > kLargest) {
+  if (a > 1) value = {value.numerator / a, value.denominator / a};
+  return value;
+}
+
+Formal BoundAlgebra::with_product(Formal x, const Rational& a, const Rational& b) const {
+  const Rational u = reduced({a.numerator, b.denominator});
+  const Rational v = reduced({b.numerator, a.denominator});
+  Rational product;
+  if (__builtin_mul_overflow(u.numerator, v.numerator, &product.numerator) ||
+      __builtin_mul_overflow(u.denominator, v.denominator, &product.denominator)) {
     overflowed_ = true;
-    return std::nullopt;
+    return x;
   }
-  return Rational{numerator, denominator};
+  return with_constant(x, product);
 }
 
 Formal BoundAlgebra::with_constant(Formal x, const std::optional<Rational>& value) const {
@@ -208,8 +215,16 @@ Formal BoundAlgebra::add(const Formal& a, const Formal& b) const {
   const auto u = constant_of(a);
   const auto v = constant_of(b);
   if (!u || !v) return x;
-  return with_constant(x, reduced(u->numerator * v->denominator + v->numerator * u->denominator,
-                                  u->denominator * v->denominator));
+  Rational sum;
+  __int128 left, right;
+  if (__builtin_mul_overflow(u->numerator, v->denominator, &left) ||
+      __builtin_mul_overflow(v->numerator, u->denominator, &right) ||
+      __builtin_add_overflow(left, right, &sum.numerator) ||
+      __builtin_mul_overflow(u->denominator, v->denominator, &sum.denominator)) {
+    overflowed_ = true;
+    return x;
+  }
+  return with_constant(x, reduced(sum));
 }
 
 Formal BoundAlgebra::negate(const Formal& a) const {
@@ -236,7 +251,7 @@ Formal BoundAlgebra::multiply(const Formal& a, const Formal& b) const {
   const auto u = constant_of(a);
   const auto v = constant_of(b);
   if (!u || !v) return x;
-  return with_constant(x, reduced(u->numerator * v->numerator, u->denominator * v->denominator));
+  return with_product(x, *u, *v);
 }
 
 // Constants are known by their value, others by the place where they were computed.
@@ -263,8 +278,7 @@ Formal BoundAlgebra::divide(const Formal& a, const Formal& b) const {
       united(static_cast<std::uint32_t>(a.p[2]), intern(std::move(below)), true);
   Formal result = value(std::move(quotient), support, std::max(a.slot, b.slot));
   if (!u || !v) return result;
-  return with_constant(result,
-                       reduced(u->numerator * v->denominator, u->denominator * v->numerator));
+  return with_product(result, *u, {v->denominator, v->numerator});
 }
 
 Formal BoundAlgebra::exponential(const Formal& x, bool) const {
@@ -272,6 +286,10 @@ Formal BoundAlgebra::exponential(const Formal& x, bool) const {
   exponent_numerator_ = larger(exponent_numerator_, argument.numerator);
   exponent_denominator_ = larger(exponent_denominator_, denominator(argument));
   if (!argument.divisors.empty()) exponent_divisors_.insert(argument.divisors);
+  const auto constant = constant_of(x);
+  ExponentSize size{argument.numerator, denominator(argument), constant.has_value(), {}};
+  if (constant) size.value = {constant->numerator, constant->denominator};
+  exponent_sizes_[size] += 1.0;
   const auto gate = static_cast<std::uint32_t>(gate_supports_.size());
   gate_supports_.push_back(static_cast<std::uint32_t>(x.p[2]));
   const Polynomial one_factor{0.0, 0.0, 0.0, 1.0, false};
@@ -301,12 +319,36 @@ std::optional<std::int64_t> BoundAlgebra::known_integer(const Formal& x) const {
 
 bool BoundAlgebra::certainly_equal(const Formal& a, const Formal& b) const {
   if (a.p[1] == b.p[1]) return true;
+  if (!a.constant || !b.constant) return false;
   const auto u = constant_of(a);
   const auto v = constant_of(b);
   return u && v && u->numerator == v->numerator && u->denominator == v->denominator;
 }
 
-Formal BoundAlgebra::new_leaf() const { return new_variable(variable(next_variable_++)); }
+// Its support is empty: the variable is remembered instead.
+Formal BoundAlgebra::new_leaf() const {
+  Formal leaf = variable(next_variable_);
+  leaf.p[2] = 0;
+  leaf = with_constant(leaf, Rational{0, 1});
+  variable_numbers_.push_back(next_variable_++);
+  return new_variable(leaf);
+}
+
+std::uint32_t BoundAlgebra::support_of_terms(const Formal& x) const {
+  Support support;
+  for (const auto& [variable, coefficient] : terms_of(x)) {
+    const std::uint32_t number = variable_numbers_[variable];
+    support.vars = support.vars | Ranges(number, number + 1);
+  }
+  return intern(std::move(support));
+}
+
+Formal BoundAlgebra::forget(Formal value) const {
+  if (terms_of(value).empty()) return Algebra::forget(value);
+  value.p[2] = united(static_cast<std::uint32_t>(value.p[2]), support_of_terms(value), false);
+  value.p[3] = 0;
+  return Algebra::forget(value);
+}
 
 void BoundAlgebra::note_operand(Function& function, const Formal& x) const {
   if (!x.finite()) return;
@@ -334,6 +376,7 @@ Formal BoundAlgebra::greatest(std::span<const Formal> operands) const {
   Formal result = new_leaf();
   if (idempotent_) {
     // It may stand for any of them: the larger of all polynomials over all their divisors.
+    result = forget(result);
     Fraction all = fraction(result);
     auto support = static_cast<std::uint32_t>(result.p[2]);
     for (const Formal& x : operands) {
@@ -342,7 +385,7 @@ Formal BoundAlgebra::greatest(std::span<const Formal> operands) const {
       all.numerator = larger(all.numerator * product_of(without(common, all.divisors)),
                              one.numerator * product_of(without(common, one.divisors)));
       all.divisors = std::move(common);
-      support = united(support, static_cast<std::uint32_t>(x.p[2]), true);
+      support = united(support, static_cast<std::uint32_t>(forget(x).p[2]), true);
     }
     result.p[0] = intern(std::move(all));
     result.p[2] = support;
@@ -365,14 +408,14 @@ bool BoundAlgebra::uniform_dot(const Strided<Formal>& a, const Strided<Formal>& 
         !u.finite() || !v.finite() || u.constant || v.constant) {
       return false;
     }
-    const Support& term = supports_[united(static_cast<std::uint32_t>(u.p[2]),
-                                           static_cast<std::uint32_t>(v.p[2]), true)];
+    const Support& term = supports_[united(static_cast<std::uint32_t>(forget(u).p[2]),
+                                           static_cast<std::uint32_t>(forget(v).p[2]), true)];
     if (k > 0 && term.vars == vars && term.gates == gates) continue;
     vars = vars | term.vars;
     nonlinear = nonlinear | term.nonlinear;
     gates = gates | term.gates;
   }
-  Formal term = multiply(x, y);
+  Formal term = multiply(forget(x), forget(y));
   Fraction sum = fraction(term);
   sum.numerator =
       sum.numerator * Polynomial{up(std::log2(static_cast<double>(n))),

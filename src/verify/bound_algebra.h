@@ -42,7 +42,8 @@ struct Fraction {
   auto operator<=>(const Fraction&) const = default;
 };
 
-// What a value involves. `vars` are numbers of input elements, then of fresh variables.
+// What a value involves, but for the fresh variables that terms_of() lists. `vars` are numbers of
+// input elements, then of fresh variables.
 struct Support {
   Ranges vars;
   Ranges nonlinear;  // those that may occur otherwise than in degree 1
@@ -70,6 +71,7 @@ class BoundAlgebra final : public Algebra {
   bool leads(const Formal&) const override { return true; }
   Formal fresh(std::string_view name, std::span<const Formal> operands) const override;
   Formal greatest(std::span<const Formal> operands) const override;
+  Formal forget(Formal value) const override;
   void dots(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
             std::span<Formal> totals) const override;
 
@@ -85,7 +87,7 @@ class BoundAlgebra final : public Algebra {
   // Constants that the exact arithmetic of this algebra lost sight of: no bound holds then.
   bool overflowed() const { return overflowed_; }
 
-  // The arguments of all exponentials: their supports, in the order of evaluation.
+  // The supports of the arguments of all exponentials, in the order of evaluation.
   const std::vector<std::uint32_t>& gate_supports() const { return gate_supports_; }
   const Support& support_number(std::uint32_t number) const { return supports_[number]; }
   struct Exponents {
@@ -94,6 +96,16 @@ class BoundAlgebra final : public Algebra {
     std::size_t denominators = 0;  // distinct ones other than 1
   };
   Exponents exponents() const;
+  // How many arguments of exponentials there are of each size, the constant ones (but for fresh
+  // variables) of each value.
+  struct ExponentSize {
+    Polynomial numerator;
+    Polynomial denominator;
+    bool constant = false;
+    std::pair<__int128, __int128> value{};
+    auto operator<=>(const ExponentSize&) const = default;
+  };
+  const std::map<ExponentSize, double>& exponent_sizes() const { return exponent_sizes_; }
 
   // The operands of the functions that became fresh variables.
   struct Function {
@@ -116,12 +128,14 @@ class BoundAlgebra final : public Algebra {
   std::uint32_t united(std::uint32_t a, std::uint32_t b, bool product) const;
   Formal with_constant(Formal x, const std::optional<Rational>& value) const;
   std::optional<Rational> constant_of(const Formal& x) const;
-  std::optional<Rational> reduced(__int128 numerator, __int128 denominator) const;
+  Formal with_product(Formal x, const Rational& a, const Rational& b) const;
+  Rational reduced(Rational value) const;
   std::uint32_t divisor_number(const Formal& x) const;
   Polynomial product_of(const std::vector<std::pair<std::uint32_t, std::int32_t>>& divisors) const;
   Fraction sum(const Fraction& a, const Fraction& b) const;
   void note_operand(Function& function, const Formal& x) const;
   Formal new_leaf() const;
+  std::uint32_t support_of_terms(const Formal& x) const;
   bool uniform_dot(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
                    Formal& total) const;
 
@@ -130,19 +144,22 @@ class BoundAlgebra final : public Algebra {
   mutable bool overflowed_ = false;
   mutable std::uint64_t next_place_ = 0;
   mutable std::uint32_t next_variable_ = 0;
+  mutable std::vector<std::uint32_t> variable_numbers_;  // of fresh variables
   mutable std::vector<Fraction> fractions_;
   mutable std::map<Fraction, std::uint64_t> fraction_numbers_;
   mutable std::vector<Support> supports_;
   mutable std::map<Support, std::uint32_t> support_numbers_;
   mutable std::unordered_map<std::uint64_t, std::uint32_t> unions_;
   mutable std::unordered_map<std::uint64_t, std::uint64_t> sums_, products_;
-  mutable std::vector<Rational> constants_ = {{}};  // number 0: not a constant
-  mutable std::vector<Polynomial> divisors_;        // numerators, by divisor number
+  // Of values c + fresh variables the c, by p[3]; number 0: not of this form.
+  mutable std::vector<Rational> constants_ = {{}};
+  mutable std::vector<Polynomial> divisors_;  // numerators, by divisor number
   mutable std::unordered_map<std::uint64_t, std::uint32_t> divisor_numbers_;  // by place
   mutable std::map<std::int64_t, Formal> integers_;
   mutable std::vector<std::uint32_t> gate_supports_;
   mutable Polynomial exponent_numerator_, exponent_denominator_;
   mutable std::set<std::vector<std::pair<std::uint32_t, std::int32_t>>> exponent_divisors_;
+  mutable std::map<ExponentSize, double> exponent_sizes_;
   mutable std::map<std::string, Function> functions_;
   mutable std::unordered_map<std::uint64_t, double> join_sizes_;  // of maxima, by place
 };

@@ -122,7 +122,6 @@ void Certifier::plan(const Ranges& gates) {
         count(false, gates_[g].base, gates_[g].coefficient);
       }
       for (const auto& [variable, coefficient] : field_.exponents()[g].variables) {
-        plan.certificate.fresh = true;
         count(true, variable, coefficient);
       }
       plan.certificate.positive = std::max(plan.certificate.positive, positive);
@@ -131,7 +130,14 @@ void Certifier::plan(const Ranges& gates) {
   for (const auto& [which, most] : most_negative) plan.certificate.negative += most;
   plan.certificate.bases = bases.size();
   peel({bases.begin(), bases.end()}, plan);
+  Ranges others;  // of the bases without an own variable
+  for (const std::uint32_t base : bases) {
+    if (!plan.own.contains(base)) others = others | support_of(base).vars;
+  }
   plan.certificate.uncertified = bases.size() - plan.own.size();
+  plan.certificate.constant = others.empty();
+  // What a base owns, no remaining one involves; fresh variables are bases of their own.
+  plan.certificate.apart = (others - Ranges(0, inputs_)).empty();
   for (const auto& [base, variable] : plan.own) moves_[variable] = {};
 }
 
@@ -157,7 +163,10 @@ void Certifier::moved(const std::vector<ResidueField::Exponent>& exponents) {
               std::find(slope.begin(), slope.end(), 0) == slope.end();
       coefficients.insert(slope);
     }
-    if (!holds) plan.certificate.uncertified = plan.certificate.bases;
+    if (!holds) {
+      plan.certificate.uncertified = plan.certificate.bases;
+      plan.certificate.apart = plan.certificate.constant = false;
+    }
     plan.certificate.distinct_coefficients = static_cast<double>(coefficients.size());
   }
 }

@@ -106,10 +106,14 @@ TupleBound tuple_bound(const Polynomial& difference, const std::optional<Certifi
   if (!certificate || difference.exponentials == 0.0) return bound;
   const Certificate& c = *certificate;
   if (c.uncertified == 0) bound.t2 = probability(theorem_2(difference, c, context));
-  // Fresh variables may stand in uncertified exponents, so they are no variables of their own then.
-  if (c.uncertified > 0 && c.uncertified < c.bases && !c.fresh) {
+  if (c.uncertified > 0 && c.apart) {
+    BoundContext others = context;
+    if (c.constant) {  // exponents that differ by constants never collide
+      others.exponents.numerator.degree = 0.0;
+      others.exponents.denominator.degree = 0.0;
+    }
     bound.t12 =
-        probability(theorem_1(difference, context) + independent_part(difference, c, context));
+        probability(theorem_1(difference, others) + independent_part(difference, c, context));
   }
   return bound;
 }
@@ -129,12 +133,31 @@ double false_merge_bound(const BoundAlgebra& bounds, const BoundContext& context
   return total;
 }
 
-double false_exponent_bound(double count, const BoundContext& context) {
+double false_exponent_bound(const BoundAlgebra& bounds, const BoundContext& context) {
+  using Size = BoundAlgebra::ExponentSize;
+  constexpr double kMultiples = 8.0;  // up to four times, of either sign
   const Magnitudes s = magnitudes(context.primes);
-  const ExponentDifference d = exponent_difference(1.0, context);
-  const double one = d.degree / s.lowest_q + divisors_of(d.height, s.y) / s.exponent_primes;
-  // Multiples up to four of either sign are recognised as well.
-  return log2_of(count * count * 8.0) + kLanes * probability(one);
+  double total = kNever;
+  for (const auto& [a, count_a] : bounds.exponent_sizes()) {
+    for (const auto& [b, count_b] : bounds.exponent_sizes()) {
+      if (a.constant && a == b) continue;
+      // Equal constants are one exponent.
+      const double pairs = (a.constant ? 1.0 : count_a) * (b.constant ? 1.0 : count_b);
+      // A constant changes one coefficient of the difference; any other shows it too.
+      const Size& u = a.constant && !b.constant ? b : a;
+      const Size& v = b.constant && !a.constant ? a : b;
+      const Polynomial left = u.numerator * v.denominator;
+      const Polynomial difference =
+          a.constant != b.constant ? left : left + v.numerator * u.denominator;
+      const double degree = std::max(left.degree, (v.numerator * u.denominator).degree);
+      const double height = difference.norm + 2.0;  // of a multiple up to four
+      const double scale = context.primes.imaginary ? 2.0 : 1.0;
+      const double one = (a.constant && b.constant ? 0.0 : degree) / s.lowest_q +
+                         divisors_of(scale * height, s.y) / s.exponent_primes;
+      total = add_probabilities(total, log2_of(pairs * kMultiples) + kLanes * probability(one));
+    }
+  }
+  return total;
 }
 
 }  // namespace lamina

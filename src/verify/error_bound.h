@@ -35,8 +35,9 @@ TupleBound tuple_bound(const Polynomial& difference, const std::optional<Certifi
 // lanes of a pass; a binary logarithm.
 double false_merge_bound(const BoundAlgebra& bounds, const BoundContext& context);
 
-// That some two of `count` exponents are taken for equal, in all lanes of a pass.
-double false_exponent_bound(double count, const BoundContext& context);
+// That some two exponents, or small multiples of them, are taken for equal though they differ, in
+// all lanes of a pass.
+double false_exponent_bound(const BoundAlgebra& bounds, const BoundContext& context);
 
 // log2(2^a + 2^b).
 double add_probabilities(double a, double b);

@@ -89,12 +89,16 @@ std::vector<std::uint64_t> primes_in_progression(std::uint64_t smallest_p, std::
     if (step % r == 0) continue;
     // p = 1 + step * k vanishes modulo r where k = -1 / step.
     const std::uint64_t k = (r - pow_mod(step % r, r - 2, r)) % r;
-    for (std::uint64_t i = (k + r - first % r) % r; i < count; i += r) composite[i] = true;
+    // The prime r itself may be one of them where p is small.
+    for (std::uint64_t i = (k + r - first % r) % r; i < count; i += r) {
+      composite[i] = 1 + step * (first + i) != r;
+    }
   }
   std::vector<std::uint64_t> primes;
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t p = 1 + step * (first + i);
-    if (!composite[i] && is_prime_by_factor(p, q)) primes.push_back(p);
+    if (composite[i]) continue;
+    if (q > p / q ? is_prime_by_factor(p, q) : is_prime(p)) primes.push_back(p);
   }
   return primes;
 }

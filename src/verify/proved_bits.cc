@@ -122,10 +122,7 @@ PassError pass_error(const Graph& a, const Graph& b, const Sizes& sizes,
     certified = certified || bound.best() < bound.t1;
   });
   error.each = add_probabilities(kLanes * worst, false_merge_bound(algebra, context));
-  if (certified) {
-    const auto count = static_cast<double>(first.field().exponents().size());
-    error.once = false_exponent_bound(count, context);
-  }
+  if (certified) error.once = false_exponent_bound(algebra, context);
   return error;
 }
 
