@@ -1,6 +1,7 @@
 // What the forms of `lamina check` share: two models, a rule file, a file of stored programs.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct Tally {
 struct RuleVerdict {
   Outcome outcome = Outcome::kInconclusive;
   std::string reason;
-  std::string remark;             // what the verdict does not say; may be empty
+  std::optional<double> bits;  // when equivalent: the least that was proved at a choice of shapes
+  std::string remark;          // what the verdict does not say; may be empty
   std::vector<Verdict> verdicts;  // by instance, those with grouped convolutions left out
 };
 RuleVerdict check_rule(const RewriteRule& rule, const VerifyOptions& options);

@@ -57,6 +57,10 @@ void judge(RuleVerdict& rule) {
       [](const Verdict& a, const Verdict& b) { return weight(a.outcome) < weight(b.outcome); });
   rule.outcome = worst->outcome;
   if (rule.outcome == Outcome::kEquivalent) {
+    for (const Verdict& verdict : rule.verdicts) {
+      if (!verdict.bits) continue;
+      rule.bits = std::min(rule.bits.value_or(*verdict.bits), *verdict.bits);
+    }
     rule.reason = fmt::format("at {} choices of shapes", rule.verdicts.size());
     return;
   }
@@ -86,6 +90,7 @@ Json describe(std::size_t index, const RewriteRule& rule, const RuleVerdict& ver
   json["text"] = to_string(rule);
   json["verdict"] = to_string(verdict.outcome);
   json["reason"] = verdict.reason;
+  json["bits"] = verdict.bits ? Json(*verdict.bits) : Json();
   json["remark"] = verdict.remark.empty() ? Json() : Json(verdict.remark);
   json["instances"] = Json::Array{};
   for (const Verdict& instance : verdict.verdicts) {
