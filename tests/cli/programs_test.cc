@@ -66,7 +66,7 @@ TEST_CASE("programs: output savers of the first versions accumulate") {
 
 TEST_SUITE("slow") {
   // The files that Mirage stores with its benchmarks, at full size: those for attention with
-  // normalised queries are wrong, all the others right. About ten seconds a program.
+  // normalised queries are wrong, all the others right. Ten to thirty seconds a program.
   TEST_CASE("programs: the stored ones of Mirage") {
     const char* folder = std::getenv("LAMINA_PROGRAMS_DIR");
     if (folder == nullptr) {
