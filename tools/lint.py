@@ -34,8 +34,8 @@ LAYERS["cli"] = {"base"}
 PUBLIC_HEADERS = {
     "error": "base", "tensor": "tensor", "graph": "graph", "ops": "graph", "device": "exec",
     "bench": "exec", "io": "io", "rules": "io", "nn": "nn", "verify": "verify",
-    "identity": "verify", "numeric": "verify", "optimize": "search", "pipeline": "pipeline",
-    "serve": "serve", "quantize": "quant",
+    "identity": "verify", "numeric": "verify", "replay": "verify", "optimize": "search",
+    "pipeline": "pipeline", "serve": "serve", "quantize": "quant",
 }
 
 HEAVY = re.compile(

@@ -63,6 +63,13 @@ struct FieldTuple {
   Sizes sizes;
 };
 
+// What both graphs gave in one pass, for replay(): hashes of all output elements in all lanes, with
+// what is undefined or infinite.
+struct PassDigest {
+  std::string a;
+  std::string b;
+};
+
 // What the theorems of docs/design/verify.md prove for one output: -log2 of the probability that
 // one pair of primes does not tell two different programs apart. 0: nothing.
 struct OutputBound {
@@ -90,6 +97,7 @@ struct Verdict {
   std::vector<OutputBound> bounds;  // first binding
   int passes = 0;
   std::vector<FieldTuple> tuples;
+  std::vector<PassDigest> digests;                 // by pass
   std::int64_t compared = 0;                       // output elements compared at least once
   std::int64_t uncompared = 0;                     // output elements that every run left undefined
   std::map<std::string, std::int64_t> abstracted;  // fresh values by function, worst run

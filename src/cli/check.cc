@@ -21,6 +21,7 @@ struct CheckOptions {
   std::vector<std::string> size;
   VerifyOptions verify;
   bool by_order = false;
+  std::string replay;
   NumericFlags numeric;
 
   template <class Self, class Visit>
@@ -35,6 +36,7 @@ struct CheckOptions {
           "replace dimensions above this by small ones where possible; 0: never");
     visit("by_order", self.by_order, "match inputs by order whatever their names");
     visit("size", self.size, "NAME=N: the value of a named size");
+    visit("replay", self.replay, "a report of this check: evaluate its passes again, slowly");
     NumericFlags::fields(self.numeric, visit);
   }
 };
@@ -45,6 +47,8 @@ int check_models(const CheckOptions& options, Json& report) {
   const auto numeric = numeric_options(options.numeric);
   const bool stored = std::filesystem::path(options.a).extension() == ".json";
   require(!numeric || (options.rules.empty() && !stored), "--numeric compares two models");
+  require(options.replay.empty() || (options.rules.empty() && !stored && !numeric),
+          "--replay is for the report of a check of two models");
   if (!options.rules.empty()) {
     require(options.a.empty() && options.size.empty(), "--rules goes without models and --size");
     return check_rules(options.rules, verify_options, report);
@@ -53,6 +57,7 @@ int check_models(const CheckOptions& options, Json& report) {
   const Graph b = load_model({options.b, {}, options.size});
   if (stored) return check_programs(options.a, b, verify_options, report);
   const Graph a = load_model({options.a, {}, options.size});
+  if (!options.replay.empty()) return check_replay(options.replay, a, b, verify_options, report);
   const Verdict verdict = verify(a, b, verify_options);
   const int status = report_verdict(verdict, report);
   return numeric ? check_numeric_too(*numeric, a, b, verdict.outcome, report) : status;

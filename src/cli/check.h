@@ -42,6 +42,10 @@ int check_rules(const std::string& path, const VerifyOptions& options, Json& rep
 int check_programs(const std::string& path, const Graph& reference, const VerifyOptions& options,
                    Json& report);
 
+// `lamina check A B --replay REPORT`: one line that says whether all values agree with the report.
+int check_replay(const std::string& path, const Graph& a, const Graph& b,
+                 const VerifyOptions& options, Json& report);
+
 // Prints the verdict on one pair and puts it into the report.
 int report_verdict(const Verdict& verdict, Json& report);
 

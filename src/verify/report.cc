@@ -48,6 +48,14 @@ Json report(const FieldTuple& tuple) {
   return json;
 }
 
+Json report(const PassDigest& digest, std::size_t index) {
+  Json json;
+  json["pass"] = static_cast<std::int64_t>(index + 1);
+  json["digest_a"] = digest.a;
+  json["digest_b"] = digest.b;
+  return json;
+}
+
 Json report(const OutputBound& bound) {
   Json json;
   json["output"] = bound.output;
@@ -86,7 +94,8 @@ std::string Verdict::to_json() const {
   json["verdict"] = to_string(outcome);
   json["reason"] = reason;
   json["bits"] = bits ? Json(*bits) : Json();
-  json["passes"] = passes;
+  json["passes"] = Json::Array{};
+  for (std::size_t k = 0; k < digests.size(); ++k) json["passes"].push_back(report(digests[k], k));
   json["bounds"] = Json::Array{};
   for (const OutputBound& bound : bounds) json["bounds"].push_back(report(bound));
   json["compared"] = compared;

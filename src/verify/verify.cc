@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "verify/digest.h"
 #include "verify/domains.h"
 #include "verify/evaluate.h"
 #include "verify/inputs.h"
@@ -101,6 +102,7 @@ class Verification {
     for (int p = 0; p < options_.most_passes; ++p) {
       Pass pass(a_, b_, profile, plans, sizes);
       ++verdict_.passes;
+      verdict_.digests.push_back({digest(pass.a()), digest(pass.b())});
       std::vector<FieldTuple> tuples = pass.tuples(verdict_.passes);
       count_fresh(pass.field());
       const auto mismatch = compare(pass, names_, account);
