@@ -138,9 +138,10 @@ double Account::bits(const PassError& error) const {
     // A void pass was booked as agreement.
     const int agreements = std::max(0, element.agreed - void_passes_);
     const int voids = element.undefined + void_passes_;
-    worst = std::max(worst, agreements * agreed - voids * std::log2(kVoidShare));
+    const double evidence = agreements == 0 ? 0.0 : agreements * agreed;
+    worst = std::max(worst, evidence - voids * std::log2(kVoidShare));
   }
-  const double bits = -add_probabilities(std::min(0.0, worst), error.once);
+  const double bits = 0.0 - add_probabilities(std::min(0.0, worst), error.once);
   // More than a thousand bits are no better than a thousand.
   return std::floor(std::clamp(bits, 0.0, 1000.0) * 10.0) / 10.0;
 }

@@ -23,8 +23,12 @@ namespace {
 
 // Small integers make the most readable witness, so they come first.
 const std::vector<int> kAll = {2, 0, 1, 3, 4, 2, 0};
-// Small inputs, at which no exponential overflows.
-const std::vector<int> kGentle = {3, 3};
+// Small inputs, at which no exponential overflows: the fewer branches there are, the more points,
+// so that each outcome of each is seen.
+std::vector<int> gentle_points(std::int64_t branches) {
+  return std::vector<int>(static_cast<std::size_t>(std::clamp<std::int64_t>(40 / branches, 2, 40)),
+                          3);
+}
 
 constexpr int kHopelessPasses = 3;  // when no theorem proves anything
 
@@ -127,7 +131,8 @@ class Verification {
     // A formal identity may hold where a branch makes both sides of a division vanish; real points
     // show that (docs/design/verify.md, "Definedness").
     if (verdict_.branches == 0 || account.count(false) > 0) return true;
-    const WitnessSearch search = find_witness(a_, b_, plans, sizes, kGentle);
+    const WitnessSearch search =
+        find_witness(a_, b_, plans, sizes, gentle_points(verdict_.branches));
     if (search.witness) return settle_witness(search), false;
     if (search.one_sided.empty()) return true;
     return inconclusive(search.one_sided + " at a real point"), false;
