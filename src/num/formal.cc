@@ -12,8 +12,10 @@ using State = Formal::State;
 // Longer sums of variables, and more exponentials, are not remembered.
 constexpr std::size_t kMostTerms = 16;
 constexpr std::size_t kMostExponents = 1 << 16;
-constexpr std::uint32_t kExponential = std::uint32_t{1}
-                                       << 31;  // the memory is an exponent's number
+// The memory is the number of an exponent, or of a monomial.
+constexpr std::uint32_t kExponential = std::uint32_t{1} << 31;
+constexpr std::uint32_t kMonomial = std::uint32_t{1} << 30;
+constexpr std::uint32_t kKinds = kExponential | kMonomial;
 
 // The fraction n/d with the smallest d <= 2^20 that rounds to `value`; d = 0 if there is none.
 std::pair<std::int64_t, std::int64_t> small_fraction(double value) {
@@ -106,7 +108,7 @@ std::optional<std::uint32_t> Algebra::intern(Terms terms) const {
 }
 
 const Algebra::Terms& Algebra::terms_of(std::uint32_t memory) const {
-  return terms_[(memory & kExponential) != 0 ? 0 : memory];
+  return terms_[(memory & kKinds) != 0 ? 0 : memory];
 }
 
 Formal Algebra::new_variable(Formal value) const {
@@ -146,6 +148,59 @@ std::pair<Formal, std::vector<Algebra::LogTerm>> Algebra::split_logs(const Forma
   return parts;
 }
 
+Formal Algebra::positive(const Formal& root) const {
+  const auto number = static_cast<std::uint32_t>(roots_.size());
+  roots_.push_back(forget(root));
+  Formal x = value_of({integer(1), {{number, kRootOrder}}});
+  x.memory = kMonomial | static_cast<std::uint32_t>(monomials_.size());
+  monomials_.push_back({integer(1), {{number, kRootOrder}}});
+  return x;
+}
+
+std::optional<Algebra::Monomial> Algebra::monomial_of(const Formal& x) const {
+  if (!x.finite()) return std::nullopt;
+  if (x.constant) return Monomial{x, {}};
+  if ((x.memory & kKinds) != kMonomial) return std::nullopt;
+  return monomials_[x.memory & ~kKinds];
+}
+
+Formal Algebra::value_of(const Monomial& monomial) const {
+  Formal value = monomial.coefficient;
+  for (const auto& [number, exponent] : monomial.powers) {
+    for (std::int64_t i = 0; i < std::abs(exponent); ++i) {
+      value = exponent < 0 ? value / roots_[number] : value * roots_[number];
+    }
+  }
+  return value;
+}
+
+// Remembers `value`, which is a * b.
+Formal Algebra::product(const Formal& value, const Monomial& a, const Monomial& b) const {
+  std::map<std::uint32_t, std::int64_t> powers(a.powers.begin(), a.powers.end());
+  for (const auto& [number, exponent] : b.powers) powers[number] += exponent;
+  Monomial monomial{a.coefficient * b.coefficient, {}};
+  for (const auto& [number, exponent] : powers) {
+    if (exponent != 0) monomial.powers.emplace_back(number, exponent);
+  }
+  if (monomial.powers.size() > kMostTerms || monomials_.size() == kMostExponents) return value;
+  Formal remembered = value;
+  remembered.memory = kMonomial | static_cast<std::uint32_t>(monomials_.size());
+  monomials_.push_back(std::move(monomial));
+  return remembered;
+}
+
+bool Algebra::certainly_positive(const Formal& x) const {
+  constexpr std::int64_t kDenominators = 64;
+  if (exponent_of(x)) return true;
+  const auto monomial = monomial_of(x);
+  if (!monomial) return false;
+  for (std::int64_t d = 1; d <= kDenominators; ++d) {
+    const auto whole = known_integer(monomial->coefficient * integer(d));
+    if (whole) return *whole > 0;
+  }
+  return false;
+}
+
 Formal Algebra::without_terms(const Formal& value) const {
   Formal rest = value;
   for (const auto& [number, coefficient] : terms_of(value)) {
@@ -160,8 +215,8 @@ Formal Algebra::forget(Formal value) const {
 }
 
 std::optional<std::uint32_t> Algebra::memory_of_sum(std::uint32_t a, std::uint32_t b) const {
-  if ((a & kExponential) != 0) a = 0;
-  if ((b & kExponential) != 0) b = 0;
+  if ((a & kKinds) != 0) a = 0;
+  if ((b & kKinds) != 0) b = 0;
   if (a == 0 || b == 0) return a + b;
   std::map<std::uint32_t, std::int64_t> sum(terms_[a].begin(), terms_[a].end());
   for (const auto& [variable, coefficient] : terms_[b]) sum[variable] += coefficient;
@@ -237,9 +292,13 @@ Formal operator*(const Formal& a, const Formal& b) {
   product.constant = a.constant && b.constant;
   product.bit = a.bit && b.bit;
   product.memory = memory.value_or(0);
+  if (product.constant || product.memory != 0) return product;
   const auto x = algebra.exponent_of(a);
   const auto y = algebra.exponent_of(b);
-  return x && y ? algebra.remember_exponent(product, *x + *y) : product;
+  if (x && y) return algebra.remember_exponent(product, *x + *y);
+  const auto u = algebra.monomial_of(a);
+  const auto v = algebra.monomial_of(b);
+  return u && v ? algebra.product(product, *u, *v) : product;
 }
 
 Formal operator/(const Formal& a, const Formal& b) {
@@ -247,7 +306,13 @@ Formal operator/(const Formal& a, const Formal& b) {
   if (!a.finite() || !b.finite()) return algebra.poison();
   Formal quotient = algebra.divide(algebra.forget(a), algebra.forget(b));
   quotient.constant = a.constant && b.constant && quotient.finite();
-  return quotient;
+  if (quotient.constant || !quotient.finite()) return quotient;
+  const auto u = algebra.monomial_of(a);
+  auto v = algebra.monomial_of(b);
+  if (!u || !v) return quotient;
+  v->coefficient = algebra.integer(1) / v->coefficient;
+  for (auto& [number, exponent] : v->powers) exponent = -exponent;
+  return algebra.product(quotient, *u, *v);
 }
 
 Formal like(const Formal& x, double c) { return x.algebra->constant(c); }

@@ -107,6 +107,22 @@ class Algebra {
   Formal without_terms(const Formal& value) const;
   // The same value, about which nothing is remembered any more.
   virtual Formal forget(Formal value) const;
+  // A positive variable, given its root of order kRootOrder: its roots are exact, and those of
+  // products of such variables, and their logarithms.
+  static constexpr std::int64_t kRootOrder = 12;
+  Formal positive(const Formal& root) const;
+  // c t1^n1 t2^n2 ..., c constant, t the roots of positive variables.
+  struct Monomial {
+    Formal coefficient;
+    Terms powers;  // by number of the root
+  };
+  std::optional<Monomial> monomial_of(const Formal& x) const;
+  const Formal& root(std::uint32_t number) const { return roots_[number]; }
+  Formal value_of(const Monomial& monomial) const;
+  Formal product(const Formal& value, const Monomial& a, const Monomial& b) const;
+  // Certainly above 0: a product of positive variables and positive constants, or an exponential.
+  bool certainly_positive(const Formal& x) const;
+
   // nullopt: too long to be remembered.
   std::optional<std::uint32_t> memory_of_sum(std::uint32_t a, std::uint32_t b) const;
   std::optional<std::uint32_t> memory_of_multiple(std::uint32_t memory, std::int64_t factor) const;
@@ -128,6 +144,8 @@ class Algebra {
   mutable std::vector<Terms> terms_ = {{}};  // memory 0: nothing
   mutable std::map<Terms, std::uint32_t> term_numbers_;
   mutable std::vector<Formal> exponents_;
+  mutable std::vector<Formal> roots_;
+  mutable std::vector<Monomial> monomials_;
   mutable bool has_logs_ = false;
 };
 

@@ -2,6 +2,7 @@
 // that obey the function's symmetries (docs/design/verify.md, "Abstraction").
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "num/formal.h"
@@ -119,7 +120,11 @@ Formal greatest(const Algebra& f, std::span<const Formal> values) {
     }
   }
   if (unbounded) return f.infinity(false);
-  if (known) finite.push_back(*known);
+  // Positive values are above 0.
+  const bool idle = known && *f.known_integer(*known) <= 0 &&
+                    std::any_of(finite.begin(), finite.end(),
+                                [&](const Formal& x) { return f.certainly_positive(x); });
+  if (known && !idle) finite.push_back(*known);
   if (finite.empty()) return f.infinity(true);
   if (finite.size() == 1) return finite[0];
   if (!std::all_of(finite.begin(), finite.end(), [](const Formal& x) { return x.bit; })) {
@@ -141,7 +146,7 @@ Formal min(const Formal& a, const Formal& b) {
 }
 
 // max(x, -x), so that |x| and |-x| share a key.
-Formal abs(const Formal& x) { return max(x, -x); }
+Formal abs(const Formal& x) { return x.algebra->certainly_positive(x) ? x : max(x, -x); }
 
 Formal select(const Formal& c, const Formal& a, const Formal& b) {
   const Algebra& f = *c.algebra;
@@ -167,7 +172,10 @@ Formal less(const Formal& a, const Formal& b) {
   if (a.state == State::kMinusInfinity || b.state == State::kPlusInfinity) return f.integer(1);
   if (b.state == State::kMinusInfinity || a.state == State::kPlusInfinity) return f.integer(0);
   if (const auto pair = known_pair(a, b)) return f.integer(pair->first < pair->second);
-  return as_bit(unary("less", a - b));
+  // a < b, b < a and a = b exclude each other.
+  const Formal difference = a - b;
+  if (difference.algebra->leads(difference)) return as_bit(unary("less", difference));
+  return as_bit(one(a) - unary("less", -difference) - even("equal", difference));
 }
 
 Formal equal(const Formal& a, const Formal& b) {
@@ -184,17 +192,61 @@ Formal equal(const Formal& a, const Formal& b) {
   return as_bit(even("equal", a - b));
 }
 
+namespace {
+
+// The root of order `order` of a constant, to the power n: known where it is an integer.
+Formal root_of_constant(const Formal& c, std::int64_t order, std::int64_t n) {
+  const Algebra& f = *c.algebra;
+  Formal root = c;
+  const auto value = f.known_integer(c);
+  const auto whole = value ? std::llround(std::pow(static_cast<double>(std::abs(*value)),
+                                                   1.0 / static_cast<double>(order)))
+                           : 0;
+  if (value && *value > 0 &&
+      f.known_integer(power(f.integer(whole), static_cast<std::uint64_t>(order))) == *value) {
+    root = f.integer(whole);
+  } else {
+    root = unary("root " + std::to_string(order), c);
+  }
+  const Formal result = power(root, static_cast<std::uint64_t>(std::abs(n)));
+  return n < 0 ? one(c) / result : result;
+}
+
+// x^(n / order) where x is a product of positive variables all of whose powers divide, or an
+// exponential.
+std::optional<Formal> exact_power(const Formal& x, std::int64_t n, std::int64_t order) {
+  const Algebra& f = *x.algebra;
+  if (const auto exponent = f.exponent_of(x)) {
+    return exp(*exponent * f.integer(n) / f.integer(order));
+  }
+  auto monomial = x.constant ? std::nullopt : f.monomial_of(x);
+  if (!monomial || !f.certainly_positive(x)) return std::nullopt;
+  for (auto& [number, exponent] : monomial->powers) {
+    if (exponent * n % order != 0) return std::nullopt;
+    exponent = exponent * n / order;
+  }
+  monomial->coefficient = root_of_constant(monomial->coefficient, order, n);
+  const Formal coefficient = monomial->coefficient;
+  const Formal value = f.value_of(*monomial);
+  return coefficient.constant ? f.product(f.forget(value), *monomial, {one(x), {}}) : value;
+}
+
+}  // namespace
+
 Formal pow(const Formal& x, const Formal& y) {
   const Algebra& f = algebra_of(x, y);
   if (poisoned(x, y)) return f.poison();
   constexpr std::int64_t kLargest = 64;
-  // Small integer and half-integer exponents are products, quotients and roots.
-  const auto twice = f.known_integer(y + y);
-  if (twice && std::abs(*twice) <= 2 * kLargest) {
-    const auto halves = static_cast<std::uint64_t>(std::abs(*twice));
-    const Formal whole = power(x, halves / 2);
-    const Formal result = halves % 2 == 0 ? whole : whole * sqrt(x);
-    return *twice < 0 ? one(y) / result : result;
+  // Small integer exponents are products; halves and the like may be known roots.
+  for (const std::int64_t order : {1, 2, 3, 4, 6, 12}) {
+    const auto n = f.known_integer(y * f.integer(order));
+    if (!n || std::abs(*n) > 2 * kLargest) continue;
+    if (const auto exact = order == 1 ? std::nullopt : exact_power(x, *n, order)) return *exact;
+    if (order > 2) break;
+    const auto count = static_cast<std::uint64_t>(std::abs(*n));
+    const Formal whole = power(x, count / static_cast<std::uint64_t>(order));
+    const Formal result = order == 1 ? whole : whole * sqrt(x);
+    return *n < 0 ? one(y) / result : result;
   }
   if (!x.finite() || !y.finite()) return f.poison();
   return exp(y * log(x));
@@ -217,6 +269,7 @@ Formal cosh(const Formal& x) { return (exp(x) + exp(-x)) / x.algebra->integer(2)
 Formal softplus(const Formal& x) { return log(one(x) + exp(x)); }
 
 Formal sign(const Formal& x) {
+  if (x.algebra->certainly_positive(x)) return one(x);
   if (x.state == State::kMinusInfinity) return x.algebra->integer(-1);
   if (x.state == State::kPlusInfinity) return x.algebra->integer(1);
   const auto exact = known(x, [](std::int64_t v) { return std::int64_t((v > 0) - (v < 0)); });
@@ -230,6 +283,15 @@ Formal log(const Formal& x) {
   if (value == 0) return x.algebra->infinity(true);
   if (value && *value < 0) return x.algebra->poison();
   if (const auto exponent = x.algebra->exponent_of(x)) return *exponent;
+  const auto monomial = x.constant ? std::nullopt : x.algebra->monomial_of(x);
+  if (monomial && x.algebra->certainly_positive(x)) {
+    Formal sum = log(monomial->coefficient);
+    for (const auto& [number, exponent] : monomial->powers) {
+      const Formal& root = x.algebra->root(number);
+      sum = sum + x.algebra->integer(exponent) * x.algebra->remember_log(unary("log", root), root);
+    }
+    return sum;
+  }
   const Formal result = unary("log", x);
   return result.finite() ? x.algebra->remember_log(result, x) : result;
 }
@@ -241,6 +303,7 @@ Formal sqrt(const Formal& x) {
     const auto root = static_cast<std::int64_t>(std::sqrt(static_cast<double>(*value)));
     if (root * root == *value) return x.algebra->integer(root);
   }
+  if (const auto exact = exact_power(x, 1, 2)) return *exact;
   return unary("sqrt", x);
 }
 

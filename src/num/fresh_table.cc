@@ -7,7 +7,7 @@
 namespace lamina {
 
 std::size_t FreshTable::KeyHash::operator()(const Key& key) const {
-  std::uint64_t hash = key.function;
+  std::uint64_t hash = key.function << 8 | key.operands;
   for (const auto& words : key.p) {
     for (const std::uint64_t word : words) {
       hash = (std::rotl(hash, 23) ^ word) * 0x9e3779b97f4a7c15u;
@@ -28,11 +28,11 @@ Formal FreshTable::find(std::string_view name, std::span<const Formal> operands,
                         const std::function<Formal()>& draw) {
   if (operands.size() > kMostOperands) throw std::length_error("too many operands");
   const std::uint64_t number = number_of(name);
-  Key key{number, {}};
+  Key key{number, operands.size(), {}};
   Entry entry;
   for (std::size_t i = 0; i < operands.size(); ++i) {
     const Formal& x = operands[i];
-    key.function = key.function << 2 | static_cast<std::uint64_t>(x.state);
+    key.operands = key.operands << 2 | static_cast<std::uint64_t>(x.state);
     key.p[i] = x.p;
     entry.known[i] = x.has_q() || !x.finite();
     if (entry.known[i]) entry.q[i] = x.q;

@@ -25,7 +25,8 @@ class FreshTable {
  private:
   static constexpr std::size_t kMostOperands = 3;
   struct Key {
-    std::uint64_t function;  // number, and the states of the operands
+    std::uint64_t function;  // number
+    std::uint64_t operands;  // how many, and their states
     std::array<std::array<std::uint64_t, kLanes>, kMostOperands> p;
     bool operator==(const Key&) const = default;
   };

@@ -141,7 +141,9 @@ Sizes choose_sizes(const Graph& a, const Graph& b, int index) {
 
 std::vector<Array<Formal>> draw_residues(const std::vector<InputPlan>& plans,
                                          const ResidueField& field, SecretRandom& random) {
-  return draw<Formal>(plans, random, [&](const InputPlan&) { return field.random(); });
+  return draw<Formal>(plans, random, [&](const InputPlan& plan) {
+    return plan.positive() ? field.positive(field.random()) : field.random();
+  });
 }
 
 std::vector<Array<Interval>> draw_reals(const std::vector<InputPlan>& plans, int distribution,

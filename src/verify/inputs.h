@@ -21,6 +21,8 @@ struct InputPlan {
   std::int64_t high = 0;
   Tensor fixed;      // integer weights that the graphs carry: their elements
   InputFacts facts;  // reals: where points are drawn
+  // Such an input is a power of a free variable, so that its roots and logarithm are exact.
+  bool positive() const { return real && facts.low >= 0.0; }
 };
 
 // Ranges of integer inputs that serve both graphs: an input that indexes an axis stays inside it.

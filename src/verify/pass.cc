@@ -60,12 +60,15 @@ std::vector<ResidueField::Exponent> Pass::exponents_at(const Moves& moves) const
   std::uint32_t number = 0;
   for (Array<Formal>& input : inputs) {
     for (Formal& x : input.real) {
+      const auto monomial = field_->monomial_of(x);  // of a positive input: its root moves
+      if (monomial) x = field_->root(monomial->powers.at(0).first);
       x.algebra = &field;
-      const auto move = moves.find(number++);
-      if (move == moves.end()) continue;
-      for (std::size_t i = 0; i < kLanes; ++i) {
-        x.q[i] = static_cast<std::uint32_t>(Modulus(primes[i].q).add(x.q[i], move->second[i]));
+      if (const auto move = moves.find(number++); move != moves.end()) {
+        for (std::size_t i = 0; i < kLanes; ++i) {
+          x.q[i] = static_cast<std::uint32_t>(Modulus(primes[i].q).add(x.q[i], move->second[i]));
+        }
       }
+      if (monomial) x = field.positive(x);
     }
   }
   evaluate(graph_a_, domain, inputs, sizes_);

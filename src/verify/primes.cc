@@ -1,6 +1,7 @@
 // Primality by Miller-Rabin, and drawing prime pairs.
 #include "verify/primes.h"
 
+#include <algorithm>
 #include <bit>
 #include <numeric>
 
@@ -57,16 +58,47 @@ std::vector<std::uint64_t> small_primes(std::uint64_t bound) {
   return primes;
 }
 
-// Pocklington: with a prime q > sqrt(p) that divides p - 1, p is prime if a^(p-1) = 1 and
-// a^((p-1)/q) - 1 is prime to p for some a.
-bool is_prime_by_factor(std::uint64_t p, std::uint64_t q) {
-  const Modulus modulus(p);
-  for (const std::uint64_t a : {2, 3, 5, 7}) {
-    const std::uint64_t power = modulus.power(a, (p - 1) / q);
-    if (modulus.power(power, q) != 1) return false;
-    if (std::gcd(power + p - 1, p) == 1) return true;
+// Independent powers, whose steps the processor overlaps.
+constexpr std::size_t kAtOnce = 8;
+using Words = std::array<std::uint64_t, kAtOnce>;
+
+Words powers(const std::array<Modulus, kAtOnce>& moduli, const Words& base, const Words& exponent) {
+  Words result;
+  result.fill(1);
+  std::uint64_t largest = 0;
+  for (const std::uint64_t e : exponent) largest = std::max(largest, e);
+  for (int bit = 63 - std::countl_zero(largest | 1); bit >= 0; --bit) {
+    for (std::size_t i = 0; i < kAtOnce; ++i) result[i] = moduli[i].multiply(result[i], result[i]);
+    for (std::size_t i = 0; i < kAtOnce; ++i) {
+      result[i] = moduli[i].multiply(result[i], (exponent[i] >> bit & 1) != 0 ? base[i] : 1);
+    }
   }
-  return is_prime(p);
+  return result;
+}
+
+// Appends the primes among up to kAtOnce candidates. Pocklington: with a prime q > sqrt(p) that
+// divides p - 1, p is prime if a^(p-1) = 1 and a^((p-1)/q) - 1 is prime to p for some a; here a
+// = 2.
+void append_primes(const std::vector<std::uint64_t>& candidates, std::uint64_t q,
+                   std::vector<std::uint64_t>& primes) {
+  std::array<Modulus, kAtOnce> moduli;
+  moduli.fill(Modulus(3));
+  Words base, exponent, common;
+  base.fill(2);
+  exponent.fill(0);
+  common.fill(q);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    moduli[i] = Modulus(candidates[i]);
+    exponent[i] = (candidates[i] - 1) / q;
+  }
+  const Words power = powers(moduli, base, exponent);
+  const Words one = powers(moduli, power, common);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const std::uint64_t p = candidates[i];
+    if (one[i] != 1) continue;
+    const bool proved = q > p / q && std::gcd(power[i] + p - 1, p) == 1;
+    if (proved || is_prime(p)) primes.push_back(p);
+  }
 }
 
 std::uint64_t root_of_minus_one(const Modulus& modulus, SecretRandom& random) {
@@ -94,12 +126,15 @@ std::vector<std::uint64_t> primes_in_progression(std::uint64_t smallest_p, std::
       composite[i] = 1 + step * (first + i) != r;
     }
   }
-  std::vector<std::uint64_t> primes;
+  std::vector<std::uint64_t> primes, candidates;
   for (std::uint64_t i = 0; i < count; ++i) {
-    const std::uint64_t p = 1 + step * (first + i);
     if (composite[i]) continue;
-    if (q > p / q ? is_prime_by_factor(p, q) : is_prime(p)) primes.push_back(p);
+    candidates.push_back(1 + step * (first + i));
+    if (candidates.size() < kAtOnce) continue;
+    append_primes(candidates, q, primes);
+    candidates.clear();
   }
+  append_primes(candidates, q, primes);
   return primes;
 }
 

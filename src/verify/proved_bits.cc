@@ -30,8 +30,10 @@ class BoundEvaluation {
     std::vector<Array<Formal>> inputs;
     for (const Array<Formal>& drawn : first.inputs()) {
       Array<Formal> input{drawn.dtype, drawn.shape, {}, drawn.whole, drawn.is_whole};
-      for (std::size_t i = 0; i < drawn.real.size(); ++i) {
-        input.real.push_back(algebra_.variable(input_count_++));
+      for (const Formal& x : drawn.real) {
+        const Formal variable = algebra_.variable(input_count_++);
+        const bool positive = first.field().monomial_of(x).has_value();
+        input.real.push_back(positive ? algebra_.positive(variable) : variable);
       }
       inputs.push_back(std::move(input));
     }
