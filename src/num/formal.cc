@@ -233,8 +233,11 @@ std::optional<std::uint32_t> Algebra::memory_of_multiple(std::uint32_t memory,
   if (factor == 0) return 0;
   Terms scaled = terms_of(memory);
   for (auto& [variable, coefficient] : scaled) {
+    // A sum may be long already; its negative is remembered like itself.
+    if (std::abs(factor) > 1 && std::abs(coefficient) > kLargest / std::abs(factor)) {
+      return std::nullopt;
+    }
     coefficient *= factor;
-    if (std::abs(coefficient) > kLargest) return std::nullopt;
   }
   return intern(std::move(scaled));
 }

@@ -68,6 +68,23 @@ Formal power(Formal x, std::uint64_t exponent) {
   return result;
 }
 
+// The truth value of a comparison of operands that agree. Only where they agree in every algebra
+// does it decide anything else.
+Formal settled(const Formal& a, const Formal& b, bool truth) {
+  Formal result = algebra_of(a, b).integer(truth ? 1 : 0);
+  result.constant = !a.finite() || (a.constant && b.constant);
+  return result;
+}
+
+// The value of two that agree, with what is known of both of them.
+Formal common(const Formal& a, const Formal& b) {
+  if (!a.finite() || (a.constant && b.constant)) return a;
+  Formal same = a.algebra->forget(a.slot > b.slot ? a : b);
+  same.constant = false;
+  same.bit = a.bit && b.bit;
+  return same;
+}
+
 Formal as_bit(Formal x) {
   x.bit = x.finite();
   return x;
@@ -153,7 +170,7 @@ Formal select(const Formal& c, const Formal& a, const Formal& b) {
   if (!c.finite()) return f.poison();
   // A condition that is known (a mask of concrete integers) decides.
   if (const auto value = f.known_integer(c)) return *value != 0 ? a : b;
-  if (a.agrees(b)) return a.has_q() ? a : b;
+  if (a.agrees(b)) return common(a, b);
   const Formal chosen = c.bit ? c : one(c) - equal(c, f.integer(0));
   if (poisoned(a, b)) return f.poison();
   if (!a.finite() || !b.finite()) {
@@ -168,7 +185,7 @@ Formal select(const Formal& c, const Formal& a, const Formal& b) {
 Formal less(const Formal& a, const Formal& b) {
   const Algebra& f = algebra_of(a, b);
   if (poisoned(a, b)) return f.poison();
-  if (a.agrees(b)) return f.integer(0);
+  if (a.agrees(b)) return settled(a, b, false);
   if (a.state == State::kMinusInfinity || b.state == State::kPlusInfinity) return f.integer(1);
   if (b.state == State::kMinusInfinity || a.state == State::kPlusInfinity) return f.integer(0);
   if (const auto pair = known_pair(a, b)) return f.integer(pair->first < pair->second);
@@ -181,7 +198,7 @@ Formal less(const Formal& a, const Formal& b) {
 Formal equal(const Formal& a, const Formal& b) {
   const Algebra& f = algebra_of(a, b);
   if (poisoned(a, b)) return f.poison();
-  if (a.agrees(b)) return f.integer(1);
+  if (a.agrees(b)) return settled(a, b, true);
   if (!a.finite() || !b.finite() || (a.constant && b.constant)) return f.integer(0);
   for (const auto& [x, y] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     if (!x->bit || !y->constant) continue;

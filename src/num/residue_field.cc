@@ -143,7 +143,8 @@ std::uint64_t ResidueField::power_of_omega(int lane, std::uint64_t exponent) con
 
 Formal ResidueField::exponential(const Formal& x, bool turned) const {
   Formal result = blank(Slot::kAbsent);
-  Exponent note{without_terms(x).q, terms_of(x)};
+  // Turned, a free variable is no multiple of itself: it stays with the rest.
+  Exponent note{turned ? x.q : without_terms(x).q, turned ? Terms{} : terms_of(x)};
   for (int lane = 0; lane < kLanes; ++lane) {
     const auto i = static_cast<std::size_t>(lane);
     const Word exponent = turned ? q_[i].multiply(x.q[i], pairs_[i].root_q) : x.q[i];
@@ -249,7 +250,10 @@ Formal ResidueField::greatest(std::span<const Formal> operands) const {
   Join join = joined(operands);
   if (join.count == 1) {
     ++idempotent_maxima_;
-    return join.parts[0];
+    // Nothing is concluded from that it was one value in this field.
+    Formal same = forget(join.parts[0]);
+    same.constant = false;
+    return same;
   }
   join.key.slot = Slot::kAbsent;
   join.key.q = {};

@@ -86,7 +86,8 @@ Polynomial larger(const Polynomial& a, const Polynomial& b) {
 }
 
 bool Support::operator<(const Support& other) const {
-  return std::tie(vars, nonlinear, gates) < std::tie(other.vars, other.nonlinear, other.gates);
+  return std::tie(vars, nonlinear, gates, uncounted) <
+         std::tie(other.vars, other.nonlinear, other.gates, other.uncounted);
 }
 
 BoundAlgebra::BoundAlgebra() {
@@ -127,7 +128,8 @@ std::uint32_t BoundAlgebra::united(std::uint32_t a, std::uint32_t b, bool produc
   if (known != unions_.end()) return known->second;
   const Support& x = supports_[a];
   const Support& y = supports_[b];
-  Support both{x.vars | y.vars, x.nonlinear | y.nonlinear, x.gates | y.gates};
+  Support both{x.vars | y.vars, x.nonlinear | y.nonlinear, x.gates | y.gates,
+               x.uncounted || y.uncounted};
   if (product) both.nonlinear = both.nonlinear | (x.vars & y.vars);
   const std::uint32_t number = intern(std::move(both));
   unions_.emplace(key, number);
@@ -205,10 +207,17 @@ Polynomial BoundAlgebra::difference(const Fraction& a, const Fraction& b) const 
   return sum(a, b).numerator;
 }
 
+// The support of a value, marked if forget() was told of its logarithms just now.
+std::uint32_t BoundAlgebra::uncounted(const Formal& x) const {
+  if (x.q[0] == 0) return static_cast<std::uint32_t>(x.p[2]);
+  Support marked = support(x);
+  marked.uncounted = true;
+  return intern(std::move(marked));
+}
+
+// Terms are forgotten only where a sum of them is too long. In a field some may be equal.
 Formal BoundAlgebra::add(const Formal& a, const Formal& b) const {
-  Formal x = value(
-      {}, united(static_cast<std::uint32_t>(a.p[2]), static_cast<std::uint32_t>(b.p[2]), false),
-      std::max(a.slot, b.slot));
+  Formal x = value({}, united(uncounted(a), uncounted(b), false), std::max(a.slot, b.slot));
   const auto [at, added] = sums_.try_emplace(pair_key(a.p[0], b.p[0]), 0);
   if (added) at->second = intern(sum(fraction(a), fraction(b)));
   x.p[0] = at->second;
@@ -238,9 +247,11 @@ Formal BoundAlgebra::negate(const Formal& a) const {
 }
 
 Formal BoundAlgebra::multiply(const Formal& a, const Formal& b) const {
-  Formal x = value(
-      {}, united(static_cast<std::uint32_t>(a.p[2]), static_cast<std::uint32_t>(b.p[2]), true),
-      std::max(a.slot, b.slot));
+  // Multiples are forgotten where they are too large, other products always.
+  const bool multiple = known_integer(a) || known_integer(b);
+  const std::uint32_t left = multiple ? uncounted(a) : static_cast<std::uint32_t>(a.p[2]);
+  const std::uint32_t right = multiple ? uncounted(b) : static_cast<std::uint32_t>(b.p[2]);
+  Formal x = value({}, united(left, right, true), std::max(a.slot, b.slot));
   const auto [at, added] = products_.try_emplace(pair_key(a.p[0], b.p[0]), 0);
   if (added) {
     const Fraction& u = fraction(a);
@@ -281,8 +292,12 @@ Formal BoundAlgebra::divide(const Formal& a, const Formal& b) const {
   return with_product(result, *u, {v->denominator, v->numerator});
 }
 
-Formal BoundAlgebra::exponential(const Formal& x, bool) const {
-  const Fraction& argument = fraction(x);
+Formal BoundAlgebra::exponential(const Formal& given, bool turned) const {
+  // Turned, no free variable is a base of its own.
+  const Formal x = turned ? forget(given) : given;
+  const Fraction argument = fraction(x);
+  // A field may have known it as a power of the logarithms' arguments.
+  overflowed_ = overflowed_ || support(x).uncounted;
   exponent_numerator_ = larger(exponent_numerator_, argument.numerator);
   exponent_denominator_ = larger(exponent_denominator_, denominator(argument));
   if (!argument.divisors.empty()) exponent_divisors_.insert(argument.divisors);
@@ -319,10 +334,19 @@ std::optional<std::int64_t> BoundAlgebra::known_integer(const Formal& x) const {
 
 bool BoundAlgebra::certainly_equal(const Formal& a, const Formal& b) const {
   if (a.p[1] == b.p[1]) return true;
-  if (!a.constant || !b.constant) return false;
+  if (!a.constant || !b.constant) {
+    note_comparison(a, b);
+    return false;
+  }
   const auto u = constant_of(a);
   const auto v = constant_of(b);
   return u && v && u->numerator == v->numerator && u->denominator == v->denominator;
+}
+
+void BoundAlgebra::note_comparison(const Formal& a, const Formal& b) const {
+  comparisons_.values += 1.0;
+  note_operand(comparisons_, a);
+  note_operand(comparisons_, b);
 }
 
 // Its support is empty: the variable is remembered instead.
@@ -345,6 +369,7 @@ std::uint32_t BoundAlgebra::support_of_terms(const Formal& x) const {
 
 Formal BoundAlgebra::forget(Formal value) const {
   if (terms_of(value).empty()) return Algebra::forget(value);
+  value.q[0] = split_logs(value).second.empty() ? 0 : 1;
   value.p[2] = united(static_cast<std::uint32_t>(value.p[2]), support_of_terms(value), false);
   value.p[3] = 0;
   return Algebra::forget(value);
@@ -375,7 +400,11 @@ Formal BoundAlgebra::greatest(std::span<const Formal> operands) const {
   function.operands = std::max(function.operands, size);
   Formal result = new_leaf();
   if (idempotent_) {
-    // It may stand for any of them: the larger of all polynomials over all their divisors.
+    // It may stand for any of them: the larger of all polynomials over all their divisors. Whether
+    // it may be an exponent then depends on which.
+    overflowed_ = overflowed_ || std::any_of(operands.begin(), operands.end(), [](const Formal& x) {
+                    return x.slot != Slot::kKnown;
+                  });
     result = forget(result);
     Fraction all = fraction(result);
     auto support = static_cast<std::uint32_t>(result.p[2]);
@@ -400,7 +429,7 @@ bool BoundAlgebra::uniform_dot(const Strided<Formal>& a, const Strided<Formal>& 
   const Formal& x = *a.at;
   const Formal& y = *b.at;
   if (!x.finite() || !y.finite() || x.constant || y.constant) return false;
-  Ranges vars, nonlinear, gates;
+  Support all;
   for (std::int64_t k = 0; k < n; ++k) {
     const Formal& u = a.at[k * a.step];
     const Formal& v = b.at[k * b.step];
@@ -410,10 +439,9 @@ bool BoundAlgebra::uniform_dot(const Strided<Formal>& a, const Strided<Formal>& 
     }
     const Support& term = supports_[united(static_cast<std::uint32_t>(forget(u).p[2]),
                                            static_cast<std::uint32_t>(forget(v).p[2]), true)];
-    if (k > 0 && term.vars == vars && term.gates == gates) continue;
-    vars = vars | term.vars;
-    nonlinear = nonlinear | term.nonlinear;
-    gates = gates | term.gates;
+    if (k > 0 && term == all) continue;
+    all = {all.vars | term.vars, all.nonlinear | term.nonlinear, all.gates | term.gates,
+           all.uncounted || term.uncounted};
   }
   Formal term = multiply(forget(x), forget(y));
   Fraction sum = fraction(term);
@@ -421,7 +449,7 @@ bool BoundAlgebra::uniform_dot(const Strided<Formal>& a, const Strided<Formal>& 
       sum.numerator * Polynomial{up(std::log2(static_cast<double>(n))),
                                  up(std::log2(static_cast<double>(n))), 0.0, 0.0, false};
   term.p[0] = intern(std::move(sum));
-  term.p[2] = intern(Support{std::move(vars), std::move(nonlinear), std::move(gates)});
+  term.p[2] = intern(std::move(all));
   total = total + term;
   return true;
 }

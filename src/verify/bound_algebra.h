@@ -48,7 +48,10 @@ struct Support {
   Ranges vars;
   Ranges nonlinear;  // those that may occur otherwise than in degree 1
   Ranges gates;      // exponentials, by number
+  // A sum of logarithms of which it is not known which ones are equal, and so how many there are.
+  bool uncounted = false;
   bool operator<(const Support& other) const;
+  bool operator==(const Support&) const = default;
 };
 
 class BoundAlgebra final : public Algebra {
@@ -115,6 +118,8 @@ class BoundAlgebra final : public Algebra {
     Polynomial denominator;
   };
   const std::map<std::string, Function>& functions() const { return functions_; }
+  // Operands that were compared, and may have been taken for equal.
+  const Function& comparisons() const { return comparisons_; }
 
  private:
   struct Rational {
@@ -126,6 +131,7 @@ class BoundAlgebra final : public Algebra {
   std::uint64_t intern(Fraction fraction) const;
   std::uint32_t intern(Support support) const;
   std::uint32_t united(std::uint32_t a, std::uint32_t b, bool product) const;
+  std::uint32_t uncounted(const Formal& x) const;
   Formal with_constant(Formal x, const std::optional<Rational>& value) const;
   std::optional<Rational> constant_of(const Formal& x) const;
   Formal with_product(Formal x, const Rational& a, const Rational& b) const;
@@ -134,6 +140,7 @@ class BoundAlgebra final : public Algebra {
   Polynomial product_of(const std::vector<std::pair<std::uint32_t, std::int32_t>>& divisors) const;
   Fraction sum(const Fraction& a, const Fraction& b) const;
   void note_operand(Function& function, const Formal& x) const;
+  void note_comparison(const Formal& a, const Formal& b) const;
   Formal new_leaf() const;
   std::uint32_t support_of_terms(const Formal& x) const;
   bool uniform_dot(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
@@ -161,6 +168,7 @@ class BoundAlgebra final : public Algebra {
   mutable std::set<std::vector<std::pair<std::uint32_t, std::int32_t>>> exponent_divisors_;
   mutable std::map<ExponentSize, double> exponent_sizes_;
   mutable std::map<std::string, Function> functions_;
+  mutable Function comparisons_{0.0, 1.0, {}, {}};
   mutable std::unordered_map<std::uint64_t, double> join_sizes_;  // of maxima, by place
 };
 

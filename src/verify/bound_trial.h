@@ -32,11 +32,12 @@ inline SecretRandom seeded(std::uint32_t seed) {
 class Trial {
  public:
   Trial(const std::array<PrimePair, kLanes>& pairs, std::uint32_t seed, std::size_t inputs,
-        Program a, Program b)
+        Program a, Program b, bool imaginary = false)
       : random_(seeded(seed)),
         pairs_(pairs),
         field_(pairs, next_word, &random_),
         programs_{std::move(a), std::move(b)} {
+    bounds_.set_imaginary(imaginary);
     for (std::size_t i = 0; i < inputs; ++i) {
       point_.push_back(field_.random());
       bound_inputs_.push_back(bounds_.variable(static_cast<std::uint32_t>(i)));

@@ -41,11 +41,7 @@ Magnitudes magnitudes(const PrimeProfile& primes) {
           static_cast<double>(primes.least_candidates)};
 }
 
-// Of the numerator of the difference of two exponents in which `factors` exponentials take part.
-struct ExponentDifference {
-  double degree;
-  double height;  // binary logarithm
-};
+}  // namespace
 
 ExponentDifference exponent_difference(double factors, const BoundContext& context) {
   const BoundAlgebra::Exponents& e = context.exponents;
@@ -57,9 +53,15 @@ ExponentDifference exponent_difference(double factors, const BoundContext& conte
           scale * (1.0 + log2_of(std::max(1.0, factors)) + e.numerator.norm + below_norm)};
 }
 
-// A given prime p is one of the candidates of at most one q: q^2 > 2 p.
-double vanishing_coefficient(double norm, const Magnitudes& s) {
-  return divisors_of(norm, s.x) / (s.exponent_primes * s.candidates);
+namespace {
+
+// Primes p, with a root of -1 if there is one, modulo which a coefficient vanishes; and of how many
+// q each of them is a candidate: of one in earnest, since q^2 > 2 p.
+double vanishing_coefficient(double norm, const BoundContext& context) {
+  const Magnitudes s = magnitudes(context.primes);
+  const double roots = context.primes.imaginary ? 2.0 : 1.0;  // the norm is a square then
+  return divisors_of(roots * norm, s.x) / roots * divisors_of(s.x + 1.0, s.y) /
+         (s.exponent_primes * s.candidates);
 }
 
 double theorem_1(const Polynomial& f, const BoundContext& context) {
@@ -68,7 +70,7 @@ double theorem_1(const Polynomial& f, const BoundContext& context) {
   if (!(terms <= s.lowest_q - 1.0)) return 1.0;
   const double point = f.degree / s.lowest_p;
   const double norm = f.norm * std::log(2.0) / (s.candidates * s.x * std::log(2.0));
-  if (f.exponentials == 0.0) return point + std::min(norm, vanishing_coefficient(f.norm, s));
+  if (f.exponentials == 0.0) return point + std::min(norm, vanishing_coefficient(f.norm, context));
   const ExponentDifference d = exponent_difference(f.exponentials, context);
   return (terms - 1.0) * divisors_of(d.height, s.y) / s.exponent_primes +
          d.degree * (terms - 1.0) / s.lowest_q + norm + point;
@@ -85,7 +87,8 @@ double independent_part(const Polynomial& f, const Certificate& c, const BoundCo
 
 double theorem_2(const Polynomial& f, const Certificate& c, const BoundContext& context) {
   const Magnitudes s = magnitudes(context.primes);
-  return independent_part(f, c, context) + f.degree / s.lowest_p + vanishing_coefficient(f.norm, s);
+  return independent_part(f, c, context) + f.degree / s.lowest_p +
+         vanishing_coefficient(f.norm, context);
 }
 
 }  // namespace
@@ -118,17 +121,29 @@ TupleBound tuple_bound(const Polynomial& difference, const std::optional<Certifi
   return bound;
 }
 
+namespace {
+
+// That two operands of a function are taken for equal in one field.
+double false_merge(const BoundAlgebra::Function& function, const BoundContext& context) {
+  Polynomial difference = function.numerator * function.denominator;
+  difference = difference + difference;
+  const double one = std::exp2(tuple_bound(difference, std::nullopt, context).best());
+  // A multiset of n operands is known by a product of n factors.
+  const double lowest_p = static_cast<double>(context.primes.smallest_p);
+  return function.operands > 1.0 ? function.operands * (one + 1.0 / lowest_p) : one;
+}
+
+}  // namespace
+
 double false_merge_bound(const BoundAlgebra& bounds, const BoundContext& context) {
-  double total = kNever;
+  const BoundAlgebra::Function& compared = bounds.comparisons();
+  double total = log2_of(compared.values) + kLanes * probability(false_merge(compared, context));
   for (const auto& [name, function] : bounds.functions()) {
-    Polynomial difference = function.numerator * function.denominator;
-    difference = difference + difference;
-    const double lowest_p = static_cast<double>(context.primes.smallest_p);
-    // A multiset of n operands is known by a product of n factors.
-    double one = std::exp2(tuple_bound(difference, std::nullopt, context).best());
-    if (function.operands > 1.0) one = function.operands * (one + 1.0 / lowest_p);
-    const double pairs = function.values * (function.values - 1.0) / 2.0;
-    total = add_probabilities(total, log2_of(pairs) + kLanes * probability(one));
+    // Each pair may meet directly or with the sign turned; the operands of one maximum as well.
+    const double meetings =
+        function.values * (function.operands > 1.0 ? function.values : function.values - 1.0);
+    total = add_probabilities(
+        total, log2_of(meetings) + kLanes * probability(false_merge(function, context)));
   }
   return total;
 }
@@ -140,7 +155,13 @@ double false_exponent_bound(const BoundAlgebra& bounds, const BoundContext& cont
   double total = kNever;
   for (const auto& [a, count_a] : bounds.exponent_sizes()) {
     for (const auto& [b, count_b] : bounds.exponent_sizes()) {
-      if (a.constant && a == b) continue;
+      if (a.constant && a == b) {  // taken for 0
+        const double divisors = divisors_of(a.numerator.norm, s.y) / s.exponent_primes;
+        if (a.value.first != 0) {
+          total = add_probabilities(total, kLanes * probability(divisors));
+        }
+        continue;
+      }
       // Equal constants are one exponent.
       const double pairs = (a.constant ? 1.0 : count_a) * (b.constant ? 1.0 : count_b);
       // A constant changes one coefficient of the difference; any other shows it too.

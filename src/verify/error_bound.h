@@ -27,6 +27,14 @@ struct BoundContext {
   BoundAlgebra::Exponents exponents;
 };
 
+// Of the numerator of the difference of two exponents in which up to `factors` exponentials each
+// take part.
+struct ExponentDifference {
+  double degree;
+  double height;  // binary logarithm
+};
+ExponentDifference exponent_difference(double factors, const BoundContext& context);
+
 // `difference`: majorants of the difference of two values; `certificate` of all exponentials in it.
 TupleBound tuple_bound(const Polynomial& difference, const std::optional<Certificate>& certificate,
                        const BoundContext& context);
