@@ -382,10 +382,26 @@ void BoundAlgebra::note_operand(Function& function, const Formal& x) const {
 }
 
 Formal BoundAlgebra::fresh(std::string_view name, std::span<const Formal> operands) const {
-  Function& function = functions_[std::string(name)];
-  function.values += 1.0;
-  for (const Formal& x : operands) note_operand(function, x);
-  return new_leaf();
+  const auto note = [&](std::string_view of) {
+    Function& function = functions_[std::string(of)];
+    function.values += 1.0;
+    for (const Formal& x : operands) note_operand(function, x);
+  };
+  note(name);
+  Formal leaf = new_leaf();
+  if (name == "less") {
+    // Or 1 less two others, of which one is an equality.
+    note("equal");
+    leaf.p[0] = intern(Fraction{{0.0, up(std::log2(3.0)), 1.0, 0.0, false}, {}});
+    return forget(leaf);
+  }
+  if (name == "exp") {
+    // Or the reciprocal of another: z = z^2 / z, and 1 / z.
+    const std::uint32_t divisor = divisor_number(leaf);
+    leaf.p[0] = intern(Fraction{{0.0, 0.0, 2.0, 0.0, false}, {{divisor, 1}}});
+    return forget(leaf);
+  }
+  return leaf;
 }
 
 Formal BoundAlgebra::greatest(std::span<const Formal> operands) const {
@@ -461,7 +477,14 @@ void BoundAlgebra::dots(const Strided<Formal>& a, const Strided<Formal>& b, std:
     const auto offset = static_cast<std::int64_t>(j);
     const Strided<Formal> x{a.at + offset * a.next, a.step, 0};
     const Strided<Formal> y{b.at + offset * b.next, b.step, 0};
-    if (!uniform_dot(x, y, n, totals[j])) Algebra::dots(x, y, n, totals.subspan(j, 1));
+    if (uniform_dot(x, y, n, totals[j])) continue;
+    // Fields remember nothing of inner products either.
+    for (std::int64_t k = 0; k < n; ++k) {
+      Formal u = forget(x.at[k * x.step]);
+      Formal v = forget(y.at[k * y.step]);
+      u.q = v.q = {};
+      totals[j] = totals[j] + u * v;
+    }
   }
 }
 

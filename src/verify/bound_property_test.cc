@@ -185,3 +185,109 @@ TEST_CASE("the bounds are majorants of the exact normal form") {
   CHECK(compared.exponents > 1000);
   CHECK(compared.fractions > 300);
 }
+
+namespace {
+
+// The same power of x by other products.
+Formal power_of(const Formal& x, int n, bool other) {
+  Formal result = x;
+  for (int i = 1; i < n; ++i) result = other ? x * result : result * x;
+  return result;
+}
+
+// x^40 in two computations that only a field knows to be equal.
+constexpr int kDegree = 40;
+
+// Whether the bounds of a program admit what it is in the fields, x^40 or its exponential, if it
+// agrees with that; or no bound holds at all.
+bool covered(const Program& program, bool exponential = false) {
+  const auto power = [=](const Values& x) {
+    const Formal p = power_of(x[0], kDegree, false);
+    return exponential ? exp(p) : p;
+  };
+  const Trial same(large_pairs(), 3, 4, program, power);
+  REQUIRE(same.value(0).finite());
+  if (!same.value(0).agrees(same.value(1))) return true;
+  const Trial alone(large_pairs(), 3, 4, program,
+                    [](const Values& x) { return x[0].algebra->integer(0); });
+  if (alone.bounds().overflowed()) return true;
+  return exponential ? alone.difference().exponentials >= 1.0 &&
+                           alone.bounds().exponents().numerator.degree >= kDegree
+                     : alone.difference().degree >= kDegree;
+}
+
+}  // namespace
+
+TEST_CASE("what a field concludes from agreement, the bounds cover") {
+  using V = const Values&;
+  const auto p = [](V x) { return power_of(x[0], kDegree, false); };
+  const auto q = [](V x) { return power_of(x[0], kDegree, true); };
+  const auto one = [](V x) { return x[0].algebra->integer(1); };
+  // A selection, comparison or maximum of equal values, seen through by a logarithm.
+  CHECK(covered([&](V x) { return log(select(less(x[1], x[2]), exp(p(x)), exp(q(x)))); }));
+  CHECK(covered([&](V x) { return log(max(exp(p(x)), exp(q(x)))); }));
+  CHECK(covered([&](V x) { return log(select(less(p(x), q(x)), exp(x[1]), exp(p(x)))); }));
+  CHECK(covered([&](V x) { return log(select(equal(p(x), q(x)), exp(p(x)), exp(x[1]))); }));
+  CHECK(covered([&](V x) {
+    return log(select(equal(p(x) - q(x), one(x) * x[0].algebra->integer(0)), exp(p(x)), exp(x[1])));
+  }));
+  // An exponent that one of two equal values has.
+  const auto lost = [&](V x) { return p(x) * exp(x[1]) / exp(x[1]); };
+  CHECK(covered([&](V x) { return exp(select(less(x[1], x[2]), lost(x), q(x))); }, true));
+  CHECK(covered([&](V x) { return exp(max(q(x), lost(x))); }, true));
+  CHECK(covered([&](V x) { return exp(max(lost(x), q(x))); }, true));
+  CHECK(covered([&](V x) { return exp(select(equal(p(x), q(x)), p(x), lost(x))); }, true));
+}
+
+TEST_CASE("equal logarithms add up: their argument to a power that counts them") {
+  // Forty logarithms of x: one variable for a field, forty for the bounds.
+  const auto sum_of = [](const Values& x) {
+    Formal sum = log(x[0] + x[1] - x[1]);
+    for (int i = 1; i < kDegree; ++i) sum = sum + log(x[0] + x[1] - x[1]);
+    return exp(sum);
+  };
+  CHECK(covered(sum_of));
+  const auto doubled = [](const Values& x) {
+    Formal l = log(x[0]) - log(x[0] * x[0].algebra->integer(1)) + log(x[0]);
+    for (int i = 0; i < 3; ++i) l = l + l;
+    return exp(l * x[0].algebra->integer(5));
+  };
+  CHECK(covered(doubled));
+  // Long sums have negatives.
+  const auto negated = [](const Values& x) {
+    Formal l = erf(x[0]);
+    for (int i = 0; i < 8; ++i) l = l + l;
+    return -l + l;
+  };
+  const Trial trial(large_pairs(), 3, 1, negated,
+                    [](const Values& x) { return x[0].algebra->integer(0); });
+  CHECK(trial.value(0).agrees(trial.value(1)));
+}
+
+TEST_CASE("reciprocals of nested exponentials have their degrees") {
+  // The fresh variable of exp(-y), y an exponential, is that of exp(y) to the power -1.
+  const auto sum = [](const Values& x) {
+    Formal total = x[0].algebra->integer(0);
+    for (const Formal& v : x) total = total + exp(exp(v)) + exp(-exp(v));
+    return total;
+  };
+  const Trial trial(large_pairs(), 3, 4, sum,
+                    [](const Values& x) { return x[0].algebra->integer(7); });
+  // Over the product of four variables, sums of squares of each: degree 5.
+  CHECK(trial.difference().degree >= 5.0);
+}
+
+TEST_CASE("comparisons that may agree by chance are part of the error of a pass") {
+  // Thousands of exponentials against an input: if they agree, less() is 0.
+  const auto program = [](const Values& x) {
+    Formal sum = x[0].algebra->integer(0);
+    for (int i = 1; i <= 1000; ++i) sum = sum + exp(x[0] * x[0].algebra->integer(i));
+    return select(less(sum, x[1]), x[2], x[3]);
+  };
+  const Trial trial(large_pairs(), 3, 4, program, [](const Values& x) { return x[3]; });
+  const BoundContext context{prime_profile(false), trial.bounds().exponents()};
+  Polynomial sum{std::log2(1000.0), std::log2(1000.0), 1.0, 1.0, false};
+  const double one = tuple_bound(sum, std::nullopt, context).best();
+  CHECK(one > -20.0);
+  CHECK(false_merge_bound(trial.bounds(), context) >= kLanes * one);
+}

@@ -32,21 +32,20 @@ inline SecretRandom seeded(std::uint32_t seed) {
 class Trial {
  public:
   Trial(const std::array<PrimePair, kLanes>& pairs, std::uint32_t seed, std::size_t inputs,
-        Program a, Program b, bool imaginary = false)
+        Program a, Program b)
       : random_(seeded(seed)),
         pairs_(pairs),
         field_(pairs, next_word, &random_),
         programs_{std::move(a), std::move(b)} {
-    bounds_.set_imaginary(imaginary);
+    bounds_.set_imaginary(pairs[0].root_p != 0);
     for (std::size_t i = 0; i < inputs; ++i) {
       point_.push_back(field_.random());
       bound_inputs_.push_back(bounds_.variable(static_cast<std::uint32_t>(i)));
     }
     bounds_.set_input_count(static_cast<std::uint32_t>(inputs));
-    for (std::size_t k = 0; k < 2; ++k) {
-      values_[k] = programs_[k](point_);
-      majorants_[k] = programs_[k](bound_inputs_);
-    }
+    for (std::size_t k = 0; k < 2; ++k) values_[k] = programs_[k](point_);
+    bounds_.set_idempotent(field_.idempotent_maxima() > 0);
+    for (std::size_t k = 0; k < 2; ++k) majorants_[k] = programs_[k](bound_inputs_);
   }
 
   // The values in the fields, and over the bounds.

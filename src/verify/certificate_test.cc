@@ -303,7 +303,7 @@ TEST_CASE("fresh variables are bases, but not of real and turned exponentials at
   std::array<PrimePair, kLanes> pairs;
   for (PrimePair& pair : pairs) pair = draw_pair(prime_profile(true), random);
   Trial trial(
-      pairs, 1, 1, [](V x) { return exp(erf(x[0])) - cos(erf(x[0])); }, none, true);
+      pairs, 1, 1, [](V x) { return exp(erf(x[0])) - cos(erf(x[0])); }, none);
   const auto found = trial.certificate();
   REQUIRE(found);
   CHECK(found->uncertified > 0);

@@ -128,6 +128,10 @@ PassError pass_error(const Graph& a, const Graph& b, const Sizes& sizes,
   return error;
 }
 
+PassError worse(const PassError& a, const PassError& b) {
+  return {std::max(a.each, b.each), add_probabilities(a.once, b.once), a.outputs};
+}
+
 std::int64_t Account::count(bool compared) const {
   return std::count_if(elements_.begin(), elements_.end(),
                        [&](const Element& element) { return (element.agreed > 0) == compared; });

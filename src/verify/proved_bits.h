@@ -21,6 +21,9 @@ struct PassError {
 PassError pass_error(const Graph& a, const Graph& b, const Sizes& sizes,
                      const PrimeProfile& profile, Pass& first);
 
+// Of two passes that are different programs, since their integer inputs differ.
+PassError worse(const PassError& a, const PassError& b);
+
 // Agreeing and undefined passes of every output element.
 class Account {
  public:

@@ -100,6 +100,9 @@ class Verification {
     add_facts(plans);
     if (verdict_.shapes.empty()) describe(plans);
     const PrimeProfile profile = prime_profile(uses_angles(a_, b_));
+    integers_drawn_ = std::any_of(plans.begin(), plans.end(), [](const InputPlan& plan) {
+      return !plan.real && plan.fixed.empty() && element_count(plan.shape) > 0;
+    });
     Account account;
     PassError error;
     double bits = 0.0;
@@ -120,6 +123,8 @@ class Verification {
       if (p == 0) {
         error = pass_error(a_, b_, sizes, profile, pass);
         if (verdict_.bounds.empty()) verdict_.bounds = error.outputs;
+      } else if (integers_drawn_) {
+        error = worse(error, pass_error(a_, b_, sizes, profile, pass));
       }
       bits = account.bits(error);
       const bool hopeless = error.each > -1.0 && p + 1 >= kHopelessPasses;
@@ -217,7 +222,9 @@ class Verification {
     }
     verdict_.outcome = Outcome::kEquivalent;
     verdict_.reason = fmt::format("all {} output elements agree in {}", verdict_.compared, passes);
-    if (verdict_.bits) verdict_.reason += fmt::format(": {:.1f} bits are proved", *verdict_.bits);
+    if (!verdict_.bits) return;
+    verdict_.reason += fmt::format(": {:.1f} bits are proved", *verdict_.bits);
+    if (integers_drawn_) verdict_.reason += " for the integers that were drawn";
   }
 
   void add_facts(std::vector<InputPlan>& plans) const {
@@ -242,6 +249,7 @@ class Verification {
   const Graph& b_;
   const VerifyOptions& options_;
   std::vector<std::string> names_;
+  bool integers_drawn_ = false;  // the graphs depend on them, and so do the bounds
   Verdict verdict_;
 };
 
