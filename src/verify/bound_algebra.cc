@@ -2,10 +2,10 @@
 #include "verify/bound_algebra.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <tuple>
 
 namespace lamina {
 namespace {
@@ -85,9 +85,16 @@ Polynomial larger(const Polynomial& a, const Polynomial& b) {
           std::max(a.exponentials, b.exponentials), false};
 }
 
-bool Support::operator<(const Support& other) const {
-  return std::tie(vars, nonlinear, gates, uncounted) <
-         std::tie(other.vars, other.nonlinear, other.gates, other.uncounted);
+std::size_t BoundAlgebra::SupportHash::operator()(const Support& support) const {
+  std::uint64_t hash = 0;
+  for (const Ranges* set : {&support.vars, &support.nonlinear, &support.gates}) {
+    for (const auto& [first, last] : set->list()) {
+      hash = (std::rotl(hash, 23) ^ pair_key(first, last)) * 0x9e3779b97f4a7c15u;
+    }
+    hash = (std::rotl(hash, 23) ^ set->list().size()) * 0x9e3779b97f4a7c15u;
+  }
+  hash += support.uncounted ? 1 : 0;
+  return hash ^ (hash >> 32);
 }
 
 BoundAlgebra::BoundAlgebra() {
@@ -446,6 +453,7 @@ bool BoundAlgebra::uniform_dot(const Strided<Formal>& a, const Strided<Formal>& 
   const Formal& y = *b.at;
   if (!x.finite() || !y.finite() || x.constant || y.constant) return false;
   Support all;
+  std::array<std::uint64_t, 2> last{};
   for (std::int64_t k = 0; k < n; ++k) {
     const Formal& u = a.at[k * a.step];
     const Formal& v = b.at[k * b.step];
@@ -453,11 +461,16 @@ bool BoundAlgebra::uniform_dot(const Strided<Formal>& a, const Strided<Formal>& 
         !u.finite() || !v.finite() || u.constant || v.constant) {
       return false;
     }
-    const Support& term = supports_[united(static_cast<std::uint32_t>(forget(u).p[2]),
-                                           static_cast<std::uint32_t>(forget(v).p[2]), true)];
-    if (k > 0 && term == all) continue;
-    all = {all.vars | term.vars, all.nonlinear | term.nonlinear, all.gates | term.gates,
-           all.uncounted || term.uncounted};
+    if (k > 0 && u.p[2] == last[0] && v.p[2] == last[1]) continue;
+    last = {u.p[2], v.p[2]};
+    const Support& left = supports_[terms_of(u).empty() ? u.p[2] : forget(u).p[2]];
+    const Support& right = supports_[terms_of(v).empty() ? v.p[2] : forget(v).p[2]];
+    all.vars.extend(left.vars);
+    all.vars.extend(right.vars);
+    all.gates.extend(left.gates);
+    all.gates.extend(right.gates);
+    all.nonlinear = all.nonlinear | left.nonlinear | right.nonlinear | (left.vars & right.vars);
+    all.uncounted = all.uncounted || left.uncounted || right.uncounted;
   }
   Formal term = multiply(forget(x), forget(y));
   Fraction sum = fraction(term);

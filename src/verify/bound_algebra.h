@@ -50,7 +50,6 @@ struct Support {
   Ranges gates;      // exponentials, by number
   // A sum of logarithms of which it is not known which ones are equal, and so how many there are.
   bool uncounted = false;
-  bool operator<(const Support& other) const;
   bool operator==(const Support&) const = default;
 };
 
@@ -155,7 +154,10 @@ class BoundAlgebra final : public Algebra {
   mutable std::vector<Fraction> fractions_;
   mutable std::map<Fraction, std::uint64_t> fraction_numbers_;
   mutable std::vector<Support> supports_;
-  mutable std::map<Support, std::uint32_t> support_numbers_;
+  struct SupportHash {
+    std::size_t operator()(const Support& support) const;
+  };
+  mutable std::unordered_map<Support, std::uint32_t, SupportHash> support_numbers_;
   mutable std::unordered_map<std::uint64_t, std::uint32_t> unions_;
   mutable std::unordered_map<std::uint64_t, std::uint64_t> sums_, products_;
   // Of values c + fresh variables the c, by p[3]; number 0: not of this form.

@@ -17,8 +17,7 @@ namespace lamina {
 
 using FormalValues = std::vector<Array<Formal>>;
 
-// How far input elements are moved in their exponent slots, by number: all elements of all real
-// inputs in order.
+// How far input elements are moved in their exponent slots, by number (Pass::numbers).
 using Moves = std::map<std::uint32_t, std::array<std::uint32_t, kLanes>>;
 
 class Pass {
@@ -29,6 +28,9 @@ class Pass {
   Pass& operator=(const Pass&) = delete;
 
   const FormalValues& inputs() const { return inputs_; }
+  // A number for each real input element, in order. What a product sums over has neighbouring
+  // numbers, so that few ranges say what an element of it involves.
+  const std::vector<std::uint32_t>& numbers() const { return numbers_; }
   const FormalValues& a() const { return a_; }
   const FormalValues& b() const { return b_; }
   const ResidueField& field() const { return *field_; }
@@ -47,6 +49,7 @@ class Pass {
   SecretRandom random_;
   std::unique_ptr<ResidueField> field_;
   FormalValues inputs_;
+  std::vector<std::uint32_t> numbers_;
   FormalValues a_;
   FormalValues b_;
 };

@@ -31,7 +31,7 @@ class BoundEvaluation {
     for (const Array<Formal>& drawn : first.inputs()) {
       Array<Formal> input{drawn.dtype, drawn.shape, {}, drawn.whole, drawn.is_whole};
       for (const Formal& x : drawn.real) {
-        const Formal variable = algebra_.variable(input_count_++);
+        const Formal variable = algebra_.variable(first.numbers()[input_count_++]);
         const bool positive = first.field().monomial_of(x).has_value();
         input.real.push_back(positive ? algebra_.positive(variable) : variable);
       }

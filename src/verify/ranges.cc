@@ -25,6 +25,23 @@ std::uint64_t Ranges::size() const {
   return total;
 }
 
+void Ranges::extend(const Ranges& other) {
+  if (other.empty()) return;
+  // The common case: one range that touches one of these from behind.
+  if (other.ranges_.size() == 1) {
+    const Range added = other.ranges_[0];
+    for (std::size_t i = ranges_.size(); i-- > 0;) {
+      const bool last = i + 1 == ranges_.size() || added.second < ranges_[i + 1].first;
+      if (ranges_[i].first <= added.first && added.first <= ranges_[i].second && last) {
+        ranges_[i].second = std::max(ranges_[i].second, added.second);
+        return;
+      }
+      if (ranges_[i].second < added.first) break;
+    }
+  }
+  *this = *this | other;
+}
+
 bool Ranges::contains(std::uint32_t x) const {
   const auto after = std::upper_bound(ranges_.begin(), ranges_.end(), x,
                                       [](std::uint32_t v, const Range& r) { return v < r.first; });

@@ -19,10 +19,11 @@ class Ranges {
   bool empty() const { return ranges_.empty(); }
   std::uint64_t size() const;
   bool contains(std::uint32_t x) const;
+  // Adds `other`; cheap when it lies at the end.
+  void extend(const Ranges& other);
   // Merges ranges across the smallest gaps until at most `most` are left: a superset.
   void coarsen(std::size_t most);
 
-  bool operator<(const Ranges& other) const { return ranges_ < other.ranges_; }
   bool operator==(const Ranges&) const = default;
 
   friend Ranges operator|(const Ranges& a, const Ranges& b);
