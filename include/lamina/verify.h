@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,13 +37,19 @@ struct InputFacts {
   bool operator==(const InputFacts&) const = default;
 };
 
+// Primes for a batch of checks. The batch must be fixed before: its graphs may not depend on the
+// primes. The bound of each check by itself then holds as with primes of its own. One thread.
+class PrimeSupply;
+std::shared_ptr<PrimeSupply> share_primes();
+
 struct VerifyOptions {
   // Proved error bound that is asked for, -log2, per binding of the sizes: passes are added until
   // it is reached. 0: one pass, without a bound.
   double bits = 80.0;
-  int most_passes = 12;     // of four pairs of primes each
-  int size_bindings = 2;    // values of the named sizes that are tried, if there are named sizes
-  bool match_names = true;  // inputs are matched by order; require equal names as well
+  int most_passes = 12;   // of four pairs of primes each
+  int size_bindings = 2;  // values of the named sizes that are tried, if there are named sizes
+  std::shared_ptr<PrimeSupply> primes;  // null: drawn for every pass
+  bool match_names = true;              // inputs are matched by order; require equal names as well
   // Dimensions above this are replaced by small ones, by the same map in both graphs, where the
   // graphs allow it; 0 keeps all shapes. A mismatch is always confirmed at the full shapes.
   std::int64_t shrink = 0;

@@ -135,8 +135,10 @@ RuleVerdict check_rule(const RewriteRule& rule, const VerifyOptions& options) {
   return result;
 }
 
-int check_rules(const std::string& path, const VerifyOptions& options, Json& report) {
+int check_rules(const std::string& path, const VerifyOptions& common, Json& report) {
   const std::vector<RewriteRule> rules = load_rules(path);
+  VerifyOptions options = common;
+  options.primes = share_primes();  // the file was read before
   Tally tally;
   report["version"] = 1;
   report["rules"] = Json::Array{};

@@ -86,7 +86,9 @@ int overall(const std::map<Outcome, std::int64_t>& counts) {
   return kYes;
 }
 
-int check_all(const std::vector<Identity>& identities, const VerifyOptions& options, Json& report) {
+int check_all(const std::vector<Identity>& identities, const VerifyOptions& common, Json& report) {
+  VerifyOptions options = common;
+  options.primes = share_primes();  // the file was read before
   std::map<Outcome, std::int64_t> counts = {{Outcome::kEquivalent, 0},
                                             {Outcome::kDifferent, 0},
                                             {Outcome::kInconclusive, 0},

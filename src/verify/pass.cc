@@ -70,14 +70,21 @@ bool uses_angles(const Graph& a, const Graph& b) {
   return has_operator(a, kAngles) || has_operator(b, kAngles);
 }
 
-Pass::Pass(const Graph& a, const Graph& b, const PrimeProfile& profile,
-           const std::vector<InputPlan>& plans, const Sizes& sizes)
-    : graph_a_(a), graph_b_(b), sizes_(sizes), seed_(SecretRandom::system_seed()), random_(seed_) {
+Pass::Pass(const Graph& a, const Graph& b, const Setting& setting)
+    : graph_a_(a),
+      graph_b_(b),
+      sizes_(setting.sizes),
+      seed_(SecretRandom::system_seed()),
+      random_(seed_) {
   std::array<PrimePair, kLanes> primes;
-  for (PrimePair& pair : primes) pair = draw_pair(profile, random_);
+  if (setting.primes != nullptr) {
+    primes = *setting.primes;
+  } else {
+    for (PrimePair& pair : primes) pair = draw_pair(setting.profile, random_);
+  }
   field_ = std::make_unique<ResidueField>(primes, next_word, &random_);
   FormalDomain domain(*field_);
-  inputs_ = draw_residues(plans, *field_, random_);
+  inputs_ = draw_residues(setting.plans, *field_, random_);
   numbers_ = number_elements(graph_a_, inputs_);
   a_ = evaluate(graph_a_, domain, inputs_, sizes_);
   b_ = evaluate(graph_b_, domain, inputs_, sizes_);

@@ -22,8 +22,14 @@ using Moves = std::map<std::uint32_t, std::array<std::uint32_t, kLanes>>;
 
 class Pass {
  public:
-  Pass(const Graph& a, const Graph& b, const PrimeProfile& profile,
-       const std::vector<InputPlan>& plans, const Sizes& sizes);
+  // `primes` are drawn when there are none.
+  struct Setting {
+    const PrimeProfile& profile;
+    const std::vector<InputPlan>& plans;
+    const Sizes& sizes;
+    const std::array<PrimePair, kLanes>* primes = nullptr;
+  };
+  Pass(const Graph& a, const Graph& b, const Setting& setting);
   Pass(const Pass&) = delete;
   Pass& operator=(const Pass&) = delete;
 

@@ -12,6 +12,7 @@
 #include "verify/evaluate.h"
 #include "verify/inputs.h"
 #include "verify/pass.h"
+#include "verify/prime_supply.h"
 #include "verify/primes.h"
 #include "verify/proved_bits.h"
 #include "verify/shrink.h"
@@ -119,13 +120,15 @@ class Verification {
     PassError error;
     double bits = 0.0;
     for (int p = 0; p < options_.most_passes; ++p) {
-      Pass pass(a_, b_, profile, plans, sizes);
+      const PrimeSupply::Set* shared =
+          options_.primes ? &options_.primes->get(profile, p) : nullptr;
+      Pass pass(a_, b_, {profile, plans, sizes, shared != nullptr ? &shared->pairs : nullptr});
       ++verdict_.passes;
       verdict_.digests.push_back({digest(pass.a()), digest(pass.b())});
       std::vector<FieldTuple> tuples = pass.tuples(verdict_.passes);
       count_fresh(pass.field());
       const auto mismatch = compare(pass, names_, account);
-      if (!mismatch && options_.bits > 0.0) count_primes(pass, profile, tuples, account);
+      if (!mismatch && options_.bits > 0.0) count_primes(profile, shared, tuples, account);
       verdict_.tuples.insert(verdict_.tuples.end(), tuples.begin(), tuples.end());
       if (mismatch) {
         reject(*mismatch, plans, sizes);
@@ -156,12 +159,15 @@ class Verification {
   }
 
   // The number of primes p that were possible is part of the bounds.
-  static void count_primes(const Pass& pass, const PrimeProfile& profile,
+  static void count_primes(const PrimeProfile& profile, const PrimeSupply::Set* shared,
                            std::vector<FieldTuple>& tuples, Account& account) {
     bool enough = true;
     for (std::size_t i = 0; i < tuples.size(); ++i) {
-      tuples[i].candidates = count_candidates(profile, pass.field().pairs()[i]);
-      enough = enough && tuples[i].candidates >= profile.least_candidates;
+      FieldTuple& tuple = tuples[i];
+      tuple.candidates = shared != nullptr
+                             ? shared->candidates[i]
+                             : count_candidates(profile, {.p = tuple.p, .q = tuple.q});
+      enough = enough && tuple.candidates >= profile.least_candidates;
     }
     if (!enough) account.void_pass();
   }

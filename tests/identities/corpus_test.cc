@@ -99,8 +99,11 @@ class Table {
 void check_file(const std::string& file, Outcome right, Outcome wrong, const Floors& floors) {
   Table table;
   std::set<std::string> groups;
-  for (const Identity& identity : read(file)) {
-    const Verdict verdict = verify(identity);
+  const std::vector<Identity> identities = read(file);
+  VerifyOptions options;
+  options.primes = share_primes();
+  for (const Identity& identity : identities) {
+    const Verdict verdict = verify(identity, options);
     table.add(identity.group, verdict.outcome);
     groups.insert(identity.group);
     CHECK_MESSAGE(verdict.outcome != wrong, identity.text, ": ", verdict.reason);
