@@ -46,7 +46,7 @@ struct RegionReport {
   double before_ms = 0.0;      // median, unfused
   double after_ms = 0.0;       // median, chosen
   std::string verdict;         // of the chosen candidate: "equivalent", or "unchanged"
-  std::optional<double> bits;  // proved bits; null until the verifier has bounds
+  std::optional<double> bits;  // proved for the choice, less log2 of how many were tried
   int candidates = 0;          // generated
   int refused = 0;             // by verify or by the comparison with the reference device
   int timed = 0;
@@ -63,7 +63,7 @@ struct OptimizeResult {
   double spread = 0.0;  // (third - first quartile) / median of the `after` times
   double search_s = 0.0;
   std::string verdict;  // of the whole: the weakest of its regions'
-  std::optional<double> bits;
+  std::optional<double> bits;  // the least of its regions'
   std::string refusal;  // why a program with fused regions was not kept; empty: it was
   std::vector<RegionReport> regions;
   StopReason stopped = StopReason::kFinished;

@@ -150,6 +150,7 @@ class Optimizer {
   struct Contender {
     Recipe recipe;
     Graph graph;
+    double bits = 0.0;  // proved, for this candidate alone
   };
 
   Recipe choose(const Graph& program, const std::vector<Recipe>& recipes, RegionReport& row) {
@@ -157,32 +158,43 @@ class Optimizer {
     if (recipes.empty() || (recipes.size() == 1 && recipes[0].parts.empty())) return {};
     const Judge judge(program, choose_bindings(program, kLargestBinding), seed());
     std::vector<Contender> contenders = {{{}, program}};
+    int tried = 0;
     for (const Recipe& recipe : recipes) {
       if (out_of_time()) break;
-      if (auto graph = admit(program, recipe, judge)) {
-        contenders.push_back({recipe, std::move(*graph)});
+      ++tried;
+      if (auto contender = admit(program, recipe, judge)) {
+        contenders.push_back(std::move(*contender));
       } else {
         ++row.refused;
       }
     }
     row.timed = static_cast<int>(contenders.size()) - 1;
-    return pick(contenders, judge, row);
+    const std::size_t best = pick(contenders, judge, row);
+    if (best == 0) return {};
+    // The best of several candidates: any of them could have been accepted wrongly.
+    row.bits = std::floor(10.0 * (contenders[best].bits - std::log2(std::max(1, tried)))) / 10.0;
+    return contenders[best].recipe;
   }
 
   // Proves and compares a candidate; nothing when it is refused.
-  std::optional<Graph> admit(const Graph& program, const Recipe& recipe, const Judge& judge) const {
+  std::optional<Contender> admit(const Graph& program, const Recipe& recipe,
+                                 const Judge& judge) const {
     std::optional<Graph> graph = apply(program, recipe);
-    if (!graph || judge.prove(recipe).outcome != Outcome::kEquivalent) return std::nullopt;
+    if (!graph) return std::nullopt;
+    const Verdict verdict = judge.prove(recipe);
+    if (verdict.outcome != Outcome::kEquivalent) return std::nullopt;
     const auto compiled = device_.compile(*graph, run_options_);
     // A part that the device hands to the interpreter is no candidate: it would be slow unseen.
     if (compiled->stats().fallbacks > 0) return std::nullopt;
     if (judge.difference_from_reference(*compiled)) return std::nullopt;
-    return graph;
+    return Contender{recipe, std::move(*graph), verdict.bits.value_or(0.0)};
   }
 
-  // A first race of all with little memory, a second of the best two against the unfused program.
-  Recipe pick(const std::vector<Contender>& contenders, const Judge& judge, RegionReport& row) {
-    if (contenders.size() == 1) return {};
+  // A first race of all with little memory, a second of the best two against the unfused program,
+  // which is number 0. The number of the best.
+  std::size_t pick(const std::vector<Contender>& contenders, const Judge& judge,
+                   RegionReport& row) {
+    if (contenders.size() == 1) return 0;
     constexpr std::int64_t kScreenBytes = 64 << 20;
     constexpr std::size_t kFinalists = 2;
     std::vector<std::size_t> order(contenders.size() - 1);
@@ -204,7 +216,7 @@ class Optimizer {
     row.before_ms = times[0];
     row.after_ms = times[best];
     if (best != 0) row.verdict = to_string(Outcome::kEquivalent);
-    return contenders[order[best]].recipe;
+    return order[best];
   }
 
   // Milliseconds of the contenders named by `which`: geometric mean over the bindings of medians.
@@ -255,6 +267,11 @@ class Optimizer {
           off);
     } else if (!faster && !replacements.empty()) {
       result_.refusal = "slower as a whole";
+    }
+    if (keep) {
+      for (const RegionReport& region : result_.regions) {
+        if (region.bits) result_.bits = std::min(*region.bits, result_.bits.value_or(*region.bits));
+      }
     }
     result_.verdict = keep ? to_string(Outcome::kEquivalent) : "unchanged";
     result_.source = keep ? program->source() : device_.compile(optimized, run_options_)->source();
