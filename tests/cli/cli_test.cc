@@ -127,7 +127,10 @@ TEST_CASE("optimize writes an equal program and reports on it") {
   const Json& program = report.at("programs").array().at(0);
   CHECK(program.at("name").text() == "a");
   CHECK(program.at("before_ms").real() > 0.0);
-  CHECK(program.at("bits").is_null());
+  // Noise may leave it unchanged; what is changed is proved.
+  const bool changed = program.at("verdict").text() == "equivalent";
+  CHECK(program.at("bits").is_null() == !changed);
+  if (changed) CHECK(program.at("bits").real() > 70.0);
   CHECK(program.at("stopped").text() == "finished");
   CHECK(program.at("regions").array().size() == 1);
   CHECK_FALSE(fs::exists(box.path("one/graph.safetensors")));  // the weights were made up
