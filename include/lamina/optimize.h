@@ -62,9 +62,9 @@ struct OptimizeResult {
   double after_ms = 0.0;
   double spread = 0.0;  // (third - first quartile) / median of the `after` times
   double search_s = 0.0;
-  std::string verdict;  // of the whole: the weakest of its regions'
+  std::string verdict;         // of the whole: the weakest of its regions'
   std::optional<double> bits;  // the least of its regions'
-  std::string refusal;  // why a program with fused regions was not kept; empty: it was
+  std::string refusal;         // why a program with fused regions was not kept; empty: it was
   std::vector<RegionReport> regions;
   StopReason stopped = StopReason::kFinished;
   std::string source;  // generated code of the chosen program
