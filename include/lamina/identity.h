@@ -11,6 +11,9 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,5 +87,21 @@ void assume(Identity& identity, std::string_view input, const InputFacts& facts)
 // Checks the identity; its facts are added to those of the options. A real point counts as a
 // witness only where the conditions hold.
 Verdict verify(const Identity& identity, const VerifyOptions& options = {});
+
+// What a batch says about one identity.
+struct BatchVerdict {
+  Outcome outcome = Outcome::kInconclusive;
+  std::optional<double> bits;  // proved, as in Verdict
+  int passes = 0;
+  // What verify() says of an identity that the quick way left open; null for the others, which are
+  // all equivalent.
+  std::shared_ptr<const Verdict> whole;
+};
+
+// Checks many identities at the same points of the same fields, which are drawn when all identities
+// are known: tens of times as fast as one by one. The bound of each identity by itself holds, as
+// with share_primes(); it allows for a second check by verify().
+std::vector<BatchVerdict> verify_identities(std::span<const Identity> identities,
+                                            const VerifyOptions& options = {});
 
 }  // namespace lamina

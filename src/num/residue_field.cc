@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace lamina {
 namespace {
@@ -26,15 +27,29 @@ std::uint64_t Modulus::power(std::uint64_t base, std::uint64_t exponent) const {
   return result;
 }
 
+// Euclid's algorithm, with the coefficient of `a` alone: a quarter of the time of the power m - 2.
+std::uint64_t Modulus::inverse(std::uint64_t a) const {
+  Word above = value_, below = a;
+  std::int64_t before = 0, last = 1;
+  while (below > 1) {
+    const Word quotient = above / below;
+    above = std::exchange(below, above - quotient * below);
+    before = std::exchange(last, before - static_cast<std::int64_t>(quotient) * last);
+  }
+  return last < 0 ? Word(last) + value_ : Word(last);
+}
+
 std::uint64_t Modulus::of(std::int64_t value) const {
-  const Word magnitude = (value < 0 ? Word(0) - static_cast<Word>(value) : Word(value)) % value_;
+  Word magnitude = value < 0 ? Word(0) - static_cast<Word>(value) : Word(value);
+  if (magnitude >= value_) magnitude %= value_;
   return value < 0 ? negate(magnitude) : magnitude;
 }
 
 ResidueField::ResidueField(const std::array<PrimePair, kLanes>& pairs,
                            std::uint64_t (*next_random)(void*), void* random_state)
     : pairs_(pairs), next_random_(next_random), random_state_(random_state) {
-  powers_.reserve(kLanes * kPositions * kDigits);
+  std::vector<Word> powers;
+  powers.reserve(kLanes * kPositions * kDigits);
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     p_[lane] = Modulus(pairs[lane].p);
     q_[lane] = Modulus(pairs[lane].q);
@@ -42,13 +57,23 @@ ResidueField::ResidueField(const std::array<PrimePair, kLanes>& pairs,
     for (std::size_t position = 0; position < kPositions; ++position) {
       Word power = 1;
       for (std::size_t digit = 0; digit < kDigits; ++digit) {
-        powers_.push_back(power);
+        powers.push_back(power);
         power = p_[lane].multiply(power, base);
       }
       base = power;
     }
   }
+  powers_ = std::make_shared<const std::vector<Word>>(std::move(powers));
 }
+
+ResidueField::ResidueField(const ResidueField& primes, std::uint64_t (*next_random)(void*),
+                           void* random_state)
+    : pairs_(primes.pairs_),
+      p_(primes.p_),
+      q_(primes.q_),
+      next_random_(next_random),
+      random_state_(random_state),
+      powers_(primes.powers_) {}
 
 Formal ResidueField::blank(Slot slot) const {
   Formal x;
@@ -97,7 +122,7 @@ Formal ResidueField::multiply(const Formal& a, const Formal& b) const {
   for (std::size_t i = 0; i < kLanes; ++i) x.p[i] = p_[i].multiply(a.p[i], b.p[i]);
   if (!x.has_q()) return x;
   for (std::size_t i = 0; i < kLanes; ++i) {
-    x.q[i] = static_cast<std::uint32_t>(Word{a.q[i]} * b.q[i] % q_[i].value());
+    x.q[i] = static_cast<std::uint32_t>(q_[i].multiply(a.q[i], b.q[i]));
   }
   return x;
 }
@@ -132,7 +157,7 @@ Formal ResidueField::integer(std::int64_t value) const {
 
 std::uint64_t ResidueField::power_of_omega(int lane, std::uint64_t exponent) const {
   const auto i = static_cast<std::size_t>(lane);
-  const Word* row = powers_.data() + i * kPositions * kDigits;
+  const Word* row = powers_->data() + i * kPositions * kDigits;
   Word result = row[exponent % kDigits];
   for (std::size_t position = 1; position < kPositions; ++position) {
     exponent /= kDigits;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -39,7 +40,7 @@ class Modulus {
     return r >= value_ ? r - value_ : r;
   }
   std::uint64_t power(std::uint64_t base, std::uint64_t exponent) const;
-  std::uint64_t inverse(std::uint64_t a) const { return power(a, value_ - 2); }
+  std::uint64_t inverse(std::uint64_t a) const;  // of a prime modulus, a not 0 and below it
   std::uint64_t of(std::int64_t value) const;
 
  private:
@@ -61,6 +62,8 @@ class ResidueField final : public Algebra {
   // `next_random` gives uniform 64-bit words; it is kept and drawn from for every fresh value.
   ResidueField(const std::array<PrimePair, kLanes>& pairs, std::uint64_t (*next_random)(void*),
                void* random_state);
+  // The same primes with nothing remembered: for one of many checks, at little cost.
+  ResidueField(const ResidueField& primes, std::uint64_t (*next_random)(void*), void* random_state);
 
   Formal random() const;  // uniform in all lanes and both slots
   const std::array<PrimePair, kLanes>& pairs() const { return pairs_; }
@@ -123,7 +126,8 @@ class ResidueField final : public Algebra {
   std::array<Modulus, kLanes> q_;
   std::uint64_t (*next_random_)(void*);
   void* random_state_;
-  std::vector<std::uint64_t> powers_;    // [lane][position][digit]: omega^(digit * 256^position)
+  // [lane][position][digit]: omega^(digit * 256^position)
+  std::shared_ptr<const std::vector<std::uint64_t>> powers_;
   mutable std::optional<Formal> shift_;  // secret, of the keys of joins; drawn when needed
   mutable FreshTable table_;
   mutable std::map<std::array<std::uint64_t, kLanes>, Join> joins_;

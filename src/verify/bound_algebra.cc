@@ -15,6 +15,7 @@ using Divisors = std::vector<std::pair<std::uint32_t, std::int32_t>>;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t kMostRanges = 32;
+constexpr std::uint32_t kMarked = 1;  // the support of an uncounted sum, where there are no others
 constexpr std::int64_t kSmallInteger = std::int64_t{1} << 31;
 
 // Rounds a logarithm up past the error of computing it.
@@ -56,6 +57,7 @@ Divisors without(const Divisors& all, const Divisors& part) {
 }
 
 Divisors merged(const Divisors& a, const Divisors& b) {
+  if (a.empty() || b.empty()) return a.empty() ? b : a;
   std::map<std::uint32_t, std::int32_t> counts(a.begin(), a.end());
   for (const auto& [number, count] : b) counts[number] += count;
   return {counts.begin(), counts.end()};
@@ -97,19 +99,29 @@ std::size_t BoundAlgebra::SupportHash::operator()(const Support& support) const 
   return hash ^ (hash >> 32);
 }
 
-BoundAlgebra::BoundAlgebra() {
+BoundAlgebra::BoundAlgebra(Detail detail) : detail_(detail) {
   exponent_numerator_.zero = true;
   exponent_denominator_.zero = true;
-  intern(Support{});
+  supports_.resize(sizes_only() ? 2 : 0);
+  if (sizes_only()) {
+    supports_[kMarked].uncounted = true;
+  } else {
+    intern(Support{});
+  }
 }
 
 std::uint64_t BoundAlgebra::intern(Fraction fraction) const {
+  if (sizes_only()) {
+    fractions_.push_back(std::move(fraction));
+    return fractions_.size() - 1;
+  }
   const auto [at, added] = fraction_numbers_.try_emplace(fraction, fractions_.size());
   if (added) fractions_.push_back(std::move(fraction));
   return at->second;
 }
 
 std::uint32_t BoundAlgebra::intern(Support support) const {
+  if (sizes_only()) return support.uncounted ? kMarked : 0;
   support.vars.coarsen(kMostRanges);
   support.nonlinear.coarsen(kMostRanges);
   support.gates.coarsen(kMostRanges);
@@ -119,16 +131,16 @@ std::uint32_t BoundAlgebra::intern(Support support) const {
   return at->second;
 }
 
-Formal BoundAlgebra::value(Fraction fraction, std::uint32_t support, Slot slot) const {
+Formal BoundAlgebra::value(std::uint64_t fraction, std::uint32_t support, Slot slot) const {
   Formal x;
   x.algebra = this;
   x.slot = slot;
-  x.p = {intern(std::move(fraction)), next_place_++, support, 0};
+  x.p = {fraction, next_place_++, support, 0};
   return x;
 }
 
 std::uint32_t BoundAlgebra::united(std::uint32_t a, std::uint32_t b, bool product) const {
-  if (a == b && !product) return a;
+  if (a == b && (!product || sizes_only())) return a;
   if (a == 0 || b == 0) return a + b;
   const std::uint64_t key = pair_key(std::min(a, b), std::max(a, b)) << 1 | (product ? 1 : 0);
   const auto known = unions_.find(key);
@@ -177,7 +189,8 @@ Formal BoundAlgebra::with_constant(Formal x, const std::optional<Rational>& valu
 
 Formal BoundAlgebra::variable(std::uint32_t number) const {
   const Polynomial leaf{0.0, 0.0, 1.0, 0.0, false};
-  return value({leaf, {}}, intern(Support{{number, number + 1}, {}, {}}), Slot::kKnown);
+  const std::uint32_t support = sizes_only() ? 0 : intern(Support{{number, number + 1}, {}, {}});
+  return value(intern(Fraction{leaf, {}}), support, Slot::kKnown);
 }
 
 Formal BoundAlgebra::integer(std::int64_t number) const {
@@ -186,7 +199,7 @@ Formal BoundAlgebra::integer(std::int64_t number) const {
   Polynomial p;
   p.zero = number == 0;
   p.norm = p.zero ? 0.0 : up(std::log2(std::fabs(static_cast<double>(number))));
-  Formal x = with_constant(value({p, {}}, 0, Slot::kKnown), Rational{number, 1});
+  Formal x = with_constant(value(intern(Fraction{p, {}}), 0, Slot::kKnown), Rational{number, 1});
   x.constant = true;
   x.bit = number == 0 || number == 1;
   return integers_.emplace(number, x).first->second;
@@ -222,12 +235,29 @@ std::uint32_t BoundAlgebra::uncounted(const Formal& x) const {
   return intern(std::move(marked));
 }
 
-// Terms are forgotten only where a sum of them is too long. In a field some may be equal.
-Formal BoundAlgebra::add(const Formal& a, const Formal& b) const {
-  Formal x = value({}, united(uncounted(a), uncounted(b), false), std::max(a.slot, b.slot));
+std::uint64_t BoundAlgebra::sum_number(const Formal& a, const Formal& b) const {
+  if (sizes_only()) return intern(sum(fraction(a), fraction(b)));
   const auto [at, added] = sums_.try_emplace(pair_key(a.p[0], b.p[0]), 0);
   if (added) at->second = intern(sum(fraction(a), fraction(b)));
-  x.p[0] = at->second;
+  return at->second;
+}
+
+std::uint64_t BoundAlgebra::product_number(const Formal& a, const Formal& b) const {
+  const auto product = [&] {
+    const Fraction& u = fraction(a);
+    const Fraction& v = fraction(b);
+    return intern({u.numerator * v.numerator, merged(u.divisors, v.divisors)});
+  };
+  if (sizes_only()) return product();
+  const auto [at, added] = products_.try_emplace(pair_key(a.p[0], b.p[0]), 0);
+  if (added) at->second = product();
+  return at->second;
+}
+
+// Terms are forgotten only where a sum of them is too long. In a field some may be equal.
+Formal BoundAlgebra::add(const Formal& a, const Formal& b) const {
+  const std::uint32_t support = united(uncounted(a), uncounted(b), false);
+  const Formal x = value(sum_number(a, b), support, std::max(a.slot, b.slot));
   const auto u = constant_of(a);
   const auto v = constant_of(b);
   if (!u || !v) return x;
@@ -258,14 +288,7 @@ Formal BoundAlgebra::multiply(const Formal& a, const Formal& b) const {
   const bool multiple = known_integer(a) || known_integer(b);
   const std::uint32_t left = multiple ? uncounted(a) : static_cast<std::uint32_t>(a.p[2]);
   const std::uint32_t right = multiple ? uncounted(b) : static_cast<std::uint32_t>(b.p[2]);
-  Formal x = value({}, united(left, right, true), std::max(a.slot, b.slot));
-  const auto [at, added] = products_.try_emplace(pair_key(a.p[0], b.p[0]), 0);
-  if (added) {
-    const Fraction& u = fraction(a);
-    const Fraction& v = fraction(b);
-    at->second = intern({u.numerator * v.numerator, merged(u.divisors, v.divisors)});
-  }
-  x.p[0] = at->second;
+  const Formal x = value(product_number(a, b), united(left, right, true), std::max(a.slot, b.slot));
   const auto u = constant_of(a);
   const auto v = constant_of(b);
   if (!u || !v) return x;
@@ -294,9 +317,16 @@ Formal BoundAlgebra::divide(const Formal& a, const Formal& b) const {
   below.nonlinear = below.vars;
   const std::uint32_t support =
       united(static_cast<std::uint32_t>(a.p[2]), intern(std::move(below)), true);
-  Formal result = value(std::move(quotient), support, std::max(a.slot, b.slot));
+  const Formal result = value(intern(std::move(quotient)), support, std::max(a.slot, b.slot));
   if (!u || !v) return result;
   return with_product(result, *u, {v->denominator, v->numerator});
+}
+
+void BoundAlgebra::note_exponent(const Formal& x) const {
+  const auto constant = constant_of(x);
+  ExponentSize size{fraction(x).numerator, denominator(fraction(x)), constant.has_value(), {}};
+  if (constant) size.value = {constant->numerator, constant->denominator};
+  exponent_sizes_[size] += 1.0;
 }
 
 Formal BoundAlgebra::exponential(const Formal& given, bool turned) const {
@@ -308,14 +338,12 @@ Formal BoundAlgebra::exponential(const Formal& given, bool turned) const {
   exponent_numerator_ = larger(exponent_numerator_, argument.numerator);
   exponent_denominator_ = larger(exponent_denominator_, denominator(argument));
   if (!argument.divisors.empty()) exponent_divisors_.insert(argument.divisors);
-  const auto constant = constant_of(x);
-  ExponentSize size{argument.numerator, denominator(argument), constant.has_value(), {}};
-  if (constant) size.value = {constant->numerator, constant->denominator};
-  exponent_sizes_[size] += 1.0;
+  if (!sizes_only()) note_exponent(x);
   const auto gate = static_cast<std::uint32_t>(gate_supports_.size());
   gate_supports_.push_back(static_cast<std::uint32_t>(x.p[2]));
   const Polynomial one_factor{0.0, 0.0, 0.0, 1.0, false};
-  return value({one_factor, {}}, intern(Support{{}, {}, {gate, gate + 1}}), Slot::kAbsent);
+  const std::uint32_t support = sizes_only() ? 0 : intern(Support{{}, {}, {gate, gate + 1}});
+  return value(intern(Fraction{one_factor, {}}), support, Slot::kAbsent);
 }
 
 BoundAlgebra::Exponents BoundAlgebra::exponents() const {
@@ -366,6 +394,7 @@ Formal BoundAlgebra::new_leaf() const {
 }
 
 std::uint32_t BoundAlgebra::support_of_terms(const Formal& x) const {
+  if (sizes_only()) return 0;
   Support support;
   for (const auto& [variable, coefficient] : terms_of(x)) {
     const std::uint32_t number = variable_numbers_[variable];

@@ -55,7 +55,10 @@ struct Support {
 
 class BoundAlgebra final : public Algebra {
  public:
-  BoundAlgebra();
+  // Sizes alone are enough for theorem T1, and far quicker: supports are empty then but for their
+  // mark, and the sizes of single exponents are not kept.
+  enum class Detail : std::uint8_t { kSizes, kAll };
+  explicit BoundAlgebra(Detail detail = Detail::kAll);
 
   Formal variable(std::uint32_t number) const;  // an input element
   // Fresh variables are numbered from here on.
@@ -126,7 +129,8 @@ class BoundAlgebra final : public Algebra {
     __int128 denominator = 1;
   };
 
-  Formal value(Fraction fraction, std::uint32_t support, Formal::Slot slot) const;
+  Formal value(std::uint64_t fraction, std::uint32_t support, Formal::Slot slot) const;
+  bool sizes_only() const { return detail_ == Detail::kSizes; }
   std::uint64_t intern(Fraction fraction) const;
   std::uint32_t intern(Support support) const;
   std::uint32_t united(std::uint32_t a, std::uint32_t b, bool product) const;
@@ -138,6 +142,9 @@ class BoundAlgebra final : public Algebra {
   std::uint32_t divisor_number(const Formal& x) const;
   Polynomial product_of(const std::vector<std::pair<std::uint32_t, std::int32_t>>& divisors) const;
   Fraction sum(const Fraction& a, const Fraction& b) const;
+  std::uint64_t sum_number(const Formal& a, const Formal& b) const;
+  std::uint64_t product_number(const Formal& a, const Formal& b) const;
+  void note_exponent(const Formal& x) const;
   void note_operand(Function& function, const Formal& x) const;
   void note_comparison(const Formal& a, const Formal& b) const;
   Formal new_leaf() const;
@@ -145,6 +152,7 @@ class BoundAlgebra final : public Algebra {
   bool uniform_dot(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
                    Formal& total) const;
 
+  Detail detail_;
   bool imaginary_ = false;
   bool idempotent_ = false;
   mutable bool overflowed_ = false;

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "graph/meaning/domain.h"
 #include "graph/op_def.h"
 #include "lamina/identity.h"
 
@@ -29,7 +30,8 @@ void evaluate_nodes(const Expression& expression, Domain& domain,
         operands[n] = values[static_cast<std::size_t>(node.operands[n])];
       }
       const auto meaning = Domain::scalar(node.op->scalar);
-      values.push_back(meaning(std::span<const Number>(operands.data(), n), node.attrs));
+      const Number value = meaning(std::span<const Number>(operands.data(), n), node.attrs);
+      values.push_back(node.truth ? truth(value) : value);
     } else if (node.input >= 0) {
       values.push_back(inputs[static_cast<std::size_t>(node.input)]);
     } else {

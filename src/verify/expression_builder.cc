@@ -257,7 +257,10 @@ Value add_constant(Graph& graph, const Rational& value) {
 Value add_call(Graph& graph, const Expression::Node& node, std::span<const Value> values) {
   std::vector<Value> operands;
   for (const Id operand : node.operands) {
-    if (operand >= 0) operands.push_back(values[static_cast<std::size_t>(operand)]);
+    if (operand < 0) continue;
+    require(static_cast<std::size_t>(operand) < values.size(),
+            "an operand of '{}' does not stand before it", node.op->name);
+    operands.push_back(values[static_cast<std::size_t>(operand)]);
   }
   return graph.add(node.op->name, std::move(operands), node.attrs);
 }
@@ -277,6 +280,8 @@ Graph to_graph(const Expression& expression) {
     if (node.op != nullptr) {
       values.push_back(add_call(graph, node, values));
     } else if (node.input >= 0) {
+      require(static_cast<std::size_t>(node.input) < inputs.size(),
+              "an expression of {} inputs has no input {}", inputs.size(), node.input);
       values.push_back(inputs[static_cast<std::size_t>(node.input)]);
     } else {
       values.push_back(add_constant(graph, node.constant));

@@ -2,8 +2,6 @@
 #include "verify/pass.h"
 
 #include <algorithm>
-#include <set>
-#include <string_view>
 
 #include "graph/op_def.h"
 #include "verify/domains.h"
@@ -14,11 +12,10 @@ namespace {
 
 std::uint64_t next_word(void* random) { return static_cast<SecretRandom*>(random)->word(); }
 
-bool has_operator(const Graph& graph, const std::set<std::string_view>& names) {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
-    if (names.contains(node.op->name)) return true;
-    return std::any_of(node.graphs.begin(), node.graphs.end(),
-                       [&](const Graph& inner) { return has_operator(inner, names); });
+bool has_angles(const Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return is_angle(node.op->name) ||
+           std::any_of(node.graphs.begin(), node.graphs.end(), has_angles);
   });
 }
 
@@ -65,10 +62,9 @@ std::vector<std::uint32_t> number_elements(const Graph& graph, const FormalValue
 
 }  // namespace
 
-bool uses_angles(const Graph& a, const Graph& b) {
-  static const std::set<std::string_view> kAngles = {"sin", "cos", "tan"};
-  return has_operator(a, kAngles) || has_operator(b, kAngles);
-}
+bool is_angle(std::string_view op) { return op == "sin" || op == "cos" || op == "tan"; }
+
+bool uses_angles(const Graph& a, const Graph& b) { return has_angles(a) || has_angles(b); }
 
 Pass::Pass(const Graph& a, const Graph& b, const Setting& setting)
     : graph_a_(a),

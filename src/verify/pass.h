@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "lamina/verify.h"
@@ -60,6 +61,8 @@ class Pass {
   FormalValues b_;
 };
 
+// Operators that are exact where there is a root of -1.
+bool is_angle(std::string_view op);
 // Whether sines and cosines are exact with these graphs: a root of -1 is needed then.
 bool uses_angles(const Graph& a, const Graph& b);
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "verify/branches.h"
 #include "verify/digest.h"
 #include "verify/domains.h"
 #include "verify/evaluate.h"
@@ -34,13 +35,6 @@ std::vector<int> points_for(const std::vector<InputPlan>& plans) {
     points.insert(points.end(), kAll.begin(), kAll.end());
   }
   return points;
-}
-
-// Small inputs, at which no exponential overflows: the fewer branches there are, the more points,
-// so that each outcome of each is seen.
-std::vector<int> gentle_points(std::int64_t branches) {
-  return std::vector<int>(static_cast<std::size_t>(std::clamp<std::int64_t>(40 / branches, 2, 40)),
-                          3);
 }
 
 constexpr int kHopelessPasses = 3;  // when no theorem proves anything
@@ -81,12 +75,6 @@ std::optional<Mismatch> compare(const Pass& pass, const std::vector<std::string>
     }
   }
   return std::nullopt;
-}
-
-bool is_branch(const std::string& function) {
-  static const std::set<std::string> kBranches = {"max",   "less",  "equal", "select",
-                                                  "floor", "round", "trunc", "sign"};
-  return kBranches.contains(function) || function.starts_with("cast to ");
 }
 
 class Verification {
@@ -173,13 +161,12 @@ class Verification {
   }
 
   void count_fresh(const ResidueField& field) {
-    std::int64_t branches = 0;
-    for (const auto& [function, count] : field.fresh_counts()) {
+    const auto fresh = field.fresh_counts();
+    for (const auto& [function, count] : fresh) {
       std::int64_t& most = verdict_.abstracted[function];
       most = std::max(most, static_cast<std::int64_t>(count));
-      if (is_branch(function)) branches += static_cast<std::int64_t>(count);
     }
-    verdict_.branches = std::max(verdict_.branches, branches);
+    verdict_.branches = std::max(verdict_.branches, count_branches(fresh));
   }
 
   void reject(const Mismatch& mismatch, const std::vector<InputPlan>& plans, const Sizes& sizes) {

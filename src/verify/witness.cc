@@ -54,11 +54,12 @@ class PointCheck {
       for (std::int64_t i = 0; i < x[k].size(); ++i) {
         const Interval u = real_at(domain_, x[k], i);
         const Interval v = real_at(domain_, y[k], i);
-        if (bounded(u) != bounded(v) && search.one_sided.empty()) {
+        const Meeting met = meeting(u, v);
+        if (met == Meeting::kOneSided && search.one_sided.empty()) {
           search.one_sided = fmt::format("element {} of '{}' is defined in the {} graph only", i,
                                          names[k], bounded(u) ? "first" : "second");
         }
-        if (!bounded(u) || !bounded(v) || !clearly_apart(u, v)) continue;
+        if (met != Meeting::kApart) continue;
         Witness witness = make_witness(a_, inputs);
         witness.output = names[k];
         witness.element = i;
@@ -78,6 +79,11 @@ class PointCheck {
 };
 
 }  // namespace
+
+Meeting meeting(const Interval& x, const Interval& y) {
+  if (bounded(x) != bounded(y)) return Meeting::kOneSided;
+  return bounded(x) && clearly_apart(x, y) ? Meeting::kApart : Meeting::kOpen;
+}
 
 WitnessSearch find_witness(const Graph& a, const Graph& b, const std::vector<InputPlan>& plans,
                            const Sizes& sizes, const std::vector<int>& distributions) {

@@ -159,6 +159,25 @@ TEST_CASE("no false identity is accepted, and as many are refuted as before") {
   check_file("tests/identities/false.txt", Outcome::kDifferent, Outcome::kEquivalent, kRefuted);
 }
 
+TEST_CASE("a batch says the same as checks one by one, and settles what is true without graphs") {
+  std::size_t quick = 0;
+  for (const char* file : {"tests/identities/true.txt", "tests/identities/false.txt"}) {
+    const std::vector<Identity> identities = read(file);
+    const std::vector<BatchVerdict> batch = verify_identities(identities);
+    REQUIRE(batch.size() == identities.size());
+    VerifyOptions options;
+    options.primes = share_primes();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const bool accepted = verify(identities[i], options).outcome == Outcome::kEquivalent;
+      CHECK_MESSAGE(accepted == (batch[i].outcome == Outcome::kEquivalent), identities[i].text);
+      if (!accepted) continue;
+      CHECK_MESSAGE(batch[i].bits.value_or(0.0) >= 80.0, identities[i].text);
+      quick += batch[i].whole == nullptr ? 1 : 0;
+    }
+  }
+  CHECK(quick >= 392);
+}
+
 TEST_CASE("the corpus is what it says, in floating point") {
   Rng rng(20);
   for (const Identity& identity : read("tests/identities/true.txt")) {
