@@ -134,13 +134,15 @@ class Batch {
     std::optional<PassError> error;
     double bits = 0.0;
     std::int64_t branches = 0;
-    for (int p = 0; p < std::min(kQuickPasses, options_.most_passes) && bits < options_.bits; ++p) {
+    const bool proving = options_.bits > 0.0;
+    const int most = proving ? std::min(kQuickPasses, options_.most_passes) : 1;
+    for (int p = 0; p < most && (p == 0 || bits < options_.bits); ++p) {
       SharedPass& shared = pass(profile, p);
       const Seen seen = evaluate(identity, shared);
       if (!seen.agree) return std::nullopt;
       ++verdict.passes;
       branches = std::max(branches, seen.branches);
-      if (options_.bits <= 0.0) break;
+      if (!proving) break;
       account.agree(0);
       if (!shared.enough()) account.void_pass();
       if (!error) error = expression_error(identity, {profile, positive, seen.idempotent});
@@ -151,7 +153,7 @@ class Batch {
     doubted = branches > 0 && !defined_alike(identity, branches);
     if (doubted) return std::nullopt;
     verdict.outcome = Outcome::kEquivalent;
-    if (options_.bits > 0.0) verdict.bits = bits - kSecondTryBits;
+    if (proving) verdict.bits = bits - kSecondTryBits;
     return verdict;
   }
 

@@ -43,6 +43,7 @@ TEST_CASE("more bits take more passes; none are printed where none are asked for
   const BatchVerdict unproved = check_line("a*b = b*a", {.bits = 0.0});
   CHECK(quickly_accepted(unproved));
   CHECK(!unproved.bits);
+  CHECK(check_line("a*b = b + a", {.bits = 0.0}).outcome == Outcome::kDifferent);
 }
 
 TEST_CASE("what differs comes with the verdict of a whole check") {
