@@ -167,8 +167,12 @@ std::optional<Algebra::Monomial> Algebra::monomial_of(const Formal& x) const {
 Formal Algebra::value_of(const Monomial& monomial) const {
   Formal value = monomial.coefficient;
   for (const auto& [number, exponent] : monomial.powers) {
-    for (std::int64_t i = 0; i < std::abs(exponent); ++i) {
-      value = exponent < 0 ? value / roots_[number] : value * roots_[number];
+    // One by one, so that the divisors of a bound stay the roots themselves.
+    for (std::int64_t i = 0; i < -exponent; ++i) value = value / roots_[number];
+    Formal power = roots_[number];
+    for (std::int64_t left = std::max<std::int64_t>(exponent, 0); left > 0; left >>= 1) {
+      if ((left & 1) != 0) value = value * power;
+      if (left > 1) power = power * power;
     }
   }
   return value;

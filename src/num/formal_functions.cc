@@ -330,19 +330,18 @@ Formal erf(const Formal& x) {
   return odd("erf", x);
 }
 
-// By the exponential of ix where the algebra has an imaginary unit.
+// By the exponentials of ix and -ix where the algebra has an imaginary unit.
 Formal sin(const Formal& x) {
   const auto i = x.algebra->imaginary();
   if (!i || !x.finite() || x.slot != Slot::kKnown || is_zero(x)) return odd("sin", x);
-  const Formal e = x.algebra->exponential(x, true);
-  return (e - one(x) / e) / (*i + *i);
+  return (x.algebra->exponential(x, true) - x.algebra->exponential(-x, true)) / (*i + *i);
 }
 Formal cos(const Formal& x) {
   const auto i = x.algebra->imaginary();
   if (is_zero(x)) return one(x);
   if (!i || !x.finite() || x.slot != Slot::kKnown) return even("cos", x);
-  const Formal e = x.algebra->exponential(x, true);
-  return (e + one(x) / e) / x.algebra->integer(2);
+  return (x.algebra->exponential(x, true) + x.algebra->exponential(-x, true)) /
+         x.algebra->integer(2);
 }
 Formal tan(const Formal& x) { return sin(x) / cos(x); }
 Formal asin(const Formal& x) { return odd("asin", x); }

@@ -15,6 +15,7 @@ using Divisors = std::vector<std::pair<std::uint32_t, std::int32_t>>;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t kMostRanges = 32;
+constexpr std::size_t kFewValues = 64;
 constexpr std::uint32_t kMarked = 1;  // the support of an uncounted sum, where there are no others
 constexpr std::int64_t kSmallInteger = std::int64_t{1} << 31;
 
@@ -105,6 +106,8 @@ BoundAlgebra::BoundAlgebra(Detail detail) : detail_(detail) {
   supports_.resize(sizes_only() ? 2 : 0);
   if (sizes_only()) {
     supports_[kMarked].uncounted = true;
+    fractions_.reserve(kFewValues);
+    constants_.reserve(kFewValues);
   } else {
     intern(Support{});
   }
