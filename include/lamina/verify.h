@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -20,8 +21,8 @@
 namespace lamina {
 
 enum class Outcome {
-  kEquivalent,    // every output element was compared and agreed in every run
-  kDifferent,     // proved by a field mismatch inside the fragment, or by a real witness
+  kEquivalent,  // every output element was compared and agreed in every run
+  kDifferent,   // proved by a field mismatch inside the fragment, or by a real witness; see `close`
   kInconclusive,  // neither; Verdict::reason says why
   kUnsupported,   // an operator has no meaning in the fields; Verdict::unsupported names it
 };
@@ -54,6 +55,10 @@ struct VerifyOptions {
   // graphs allow it; 0 keeps all shapes. A mismatch is always confirmed at the full shapes.
   std::int64_t shrink = 0;
   std::map<std::string, InputFacts, std::less<>> facts;  // by the input's name in the first graph
+  // Where equality is claimed, beyond the facts: given the elements of all inputs. Null:
+  // everywhere.
+  std::function<bool(const std::vector<Tensor>&)> claims;
+  bool shrink_witness = true;  // replace its elements by zeros and small integers where possible
 };
 
 // One pass evaluates both graphs over four pairs of primes p = 1 modulo q at once. All that was
@@ -113,6 +118,9 @@ struct Verdict {
   std::vector<std::string> shapes;       // "x f32[8, 64]": what was checked, first binding
   bool shrunk = false;                   // `shapes` are smaller than the graphs'
   std::optional<Witness> witness;
+  // `different`, but numerically close: at no real point tried do the graphs differ by more than
+  // this, relative to the greatest magnitude of the output, and it is no more than 1e-5.
+  std::optional<double> close;
 
   std::string to_text() const;
   std::string to_json() const;  // keys: docs/cli.md

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "base/check.h"
 
@@ -132,6 +133,12 @@ void write_file_atomically(const std::string& path, std::string_view text) {
   write_file_atomically(path, [&](const FileSink& sink) {
     sink(std::as_bytes(std::span<const char>(text.data(), text.size())));
   });
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", path, error.message());
 }
 
 }  // namespace lamina

@@ -33,6 +33,9 @@ void release_pages(std::byte* data, std::size_t bytes);
 // At most `max_bytes` bytes from the beginning of the file.
 std::string read_file(const std::string& path, std::size_t max_bytes = SIZE_MAX);
 
+// Makes the folder and those that it is in, where absent. Throws kIo.
+void make_folder(const std::string& path);
+
 // Receives the bytes of a file, piece by piece.
 using FileSink = std::function<void(std::span<const std::byte>)>;
 

@@ -10,6 +10,7 @@
 #include "cli/model_options.h"
 #include "cli/numeric_options.h"
 #include "cli/verdict_status.h"
+#include "cli/witness_files.h"
 
 namespace lamina::cli {
 namespace {
@@ -22,6 +23,7 @@ struct CheckOptions {
   VerifyOptions verify;
   bool by_order = false;
   std::string replay;
+  std::string witness;
   NumericFlags numeric;
 
   template <class Self, class Visit>
@@ -37,6 +39,8 @@ struct CheckOptions {
     visit("by_order", self.by_order, "match inputs by order whatever their names");
     visit("size", self.size, "NAME=N: the value of a named size");
     visit("replay", self.replay, "a report of this check: evaluate its passes again, slowly");
+    visit("witness", self.witness,
+          "folder for a point at which the models differ: NAME.npy of every input, witness.json");
     NumericFlags::fields(self.numeric, visit);
   }
 };
@@ -49,6 +53,8 @@ int check_models(const CheckOptions& options, Json& report) {
   require(!numeric || (options.rules.empty() && !stored), "--numeric compares two models");
   require(options.replay.empty() || (options.rules.empty() && !stored && !numeric),
           "--replay is for the report of a check of two models");
+  require(options.witness.empty() || (options.rules.empty() && options.replay.empty() && !stored),
+          "--witness is for a check of two models");
   if (!options.rules.empty()) {
     require(options.a.empty() && options.size.empty(), "--rules goes without models and --size");
     return check_rules(options.rules, verify_options, report);
@@ -60,6 +66,10 @@ int check_models(const CheckOptions& options, Json& report) {
   if (!options.replay.empty()) return check_replay(options.replay, a, b, verify_options, report);
   const Verdict verdict = verify(a, b, verify_options);
   const int status = report_verdict(verdict, report);
+  if (!options.witness.empty()) {
+    write_witness(options.witness, {a, options.a, options.size}, {b, options.b, options.size},
+                  verdict, report);
+  }
   return numeric ? check_numeric_too(*numeric, a, b, verdict.outcome, report) : status;
 }
 

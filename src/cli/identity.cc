@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "cli/command.h"
 #include "cli/verdict_status.h"
+#include "cli/witness_files.h"
 #include "lamina/error.h"
 
 namespace lamina::cli {
@@ -21,6 +22,7 @@ struct IdentityOptions {
   std::vector<std::string> expressions;
   std::vector<std::string> range;
   std::vector<std::string> positive;
+  std::string witness;
   VerifyOptions verify;
 
   template <class Self, class Visit>
@@ -30,6 +32,8 @@ struct IdentityOptions {
           "FPCores");
     visit("range", self.range, "NAME=LOW:HIGH: the values of a variable; a bound may be absent");
     visit("positive", self.positive, "NAME: a variable whose values are above 0");
+    visit("witness", self.witness,
+          "folder for a point at which the sides differ, as files (one identity only)");
     visit("bits", self.verify.bits, "error bound to prove, -log2; 0: one pass without a bound");
   }
 };
@@ -67,13 +71,19 @@ Json facts_report(const Identity& identity) {
   return list;
 }
 
-int check_one(const Identity& identity, const VerifyOptions& options, Json& report) {
-  const Verdict verdict = verify(identity, options);
+int check_one(const Identity& identity, const IdentityOptions& options, Json& report) {
+  const Verdict verdict = verify(identity, options.verify);
   fmt::print("{}\n", verdict.to_text());
   report = Json::parse(verdict.to_json());
   report["command"] = "identity";
   report["identity"] = identity.text;
   report["facts"] = facts_report(identity);
+  if (!options.witness.empty()) {
+    const bool found = verdict.witness.has_value();
+    const Graph left = found ? to_graph(identity.left) : Graph{};
+    const Graph right = found ? to_graph(identity.right) : Graph{};
+    write_witness(options.witness, {left, {}, {}}, {right, {}, {}}, verdict, report);
+  }
   return exit_status(verdict.outcome);
 }
 
@@ -136,12 +146,14 @@ int check_identity(const IdentityOptions& options, Json& report) {
   require(!identities.empty(), "'{}' holds no identity", given[0]);
   require(identities.size() == 1 || (options.range.empty() && options.positive.empty()),
           "--range and --positive are for one identity; a file says its conditions itself");
+  const bool several = file || identities.size() > 1;
+  require(!several || options.witness.empty(), "--witness is for one identity");
   for (Identity& identity : identities) {
     for (const std::string& range : options.range) assume_range(identity, range);
     for (const std::string& name : options.positive) assume(identity, name, {.low = 0.0});
   }
-  return file || identities.size() > 1 ? check_all(identities, options.verify, report)
-                                       : check_one(identities[0], options.verify, report);
+  return several ? check_all(identities, options.verify, report)
+                 : check_one(identities[0], options, report);
 }
 
 }  // namespace

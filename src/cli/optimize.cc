@@ -65,14 +65,6 @@ std::vector<Job> plan_jobs(const OptimizeCommandOptions& options) {
   return jobs;
 }
 
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder.string(), error.message());
-  }
-}
-
 Graph load(const OptimizeCommandOptions& options, const Job& job) {
   ModelOptions model;
   model.model = job.model;

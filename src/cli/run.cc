@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/files.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "lamina/device.h"
@@ -99,9 +100,7 @@ class GivenTensors {
 
 void save_outputs(const Graph& graph, std::span<const Tensor> tensors, const std::string& folder,
                   Json& report) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder, error.message());
+  make_folder(folder);
   std::set<std::string> taken;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     std::string name = file_name(graph.outputs[i].name);

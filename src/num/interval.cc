@@ -94,7 +94,12 @@ Interval operator/(const Interval& a, const Interval& b) {
   return hull({a.low / b.low, a.low / b.high, a.high / b.low, a.high / b.high});
 }
 Interval operator-(const Interval& a) { return {-a.high, -a.low}; }
-Interval like(const Interval&, double c) { return {c, c}; }
+// A literal stands for the simplest fraction that rounds to it (Algebra::constant): for itself when
+// its denominator is a small power of two.
+Interval like(const Interval&, double c) {
+  const double scaled = c * 0x1p20;
+  return std::isnan(c) || std::trunc(scaled) == scaled ? Interval{c, c} : outward(c, c);
+}
 
 Interval abs(const Interval& x) {
   if (x.contains(0.0)) return {0.0, std::max(-x.low, x.high)};

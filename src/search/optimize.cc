@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <numeric>
 
 #include "base/check.h"
+#include "base/files.h"
 #include "base/thread_pool.h"
 #include "exec/cpu/compile_cache.h"
 #include "search/candidates.h"
@@ -50,9 +50,7 @@ class Optimizer {
     if (!options.fresh) {
       const std::string dir =
           options.cache_dir.empty() ? cpu::default_cache_dir() : options.cache_dir;
-      std::error_code error;
-      std::filesystem::create_directories(dir, error);
-      if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", dir, error.message());
+      make_folder(dir);
       found_.emplace(dir + "/found.sqlite");
     }
   }

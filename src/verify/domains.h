@@ -51,7 +51,8 @@ class FormalDomain {
 struct IntervalDomain {
   using Number = Interval;
 
-  Interval constant(double value) const { return {value, value}; }
+  // A literal is the rational that Algebra::constant takes it for: it rounds to the double.
+  Interval constant(double value) const { return like(Interval{}, value); }
   Interval integer(std::int64_t value) const {
     const auto x = static_cast<double>(value);
     return std::fabs(x) < 0x1p53

@@ -19,9 +19,9 @@
 #include "verify/expression_bound.h"
 #include "verify/inputs.h"
 #include "verify/pass.h"
+#include "verify/point_check.h"
 #include "verify/prime_supply.h"
 #include "verify/proved_bits.h"
-#include "verify/witness.h"
 
 namespace lamina {
 namespace {

@@ -5,25 +5,14 @@
 
 #include "base/json.h"
 #include "lamina/numeric.h"
+#include "verify/report_json.h"
 
 namespace lamina {
 namespace {
 
-// Larger witness tensors are left out of the report: the seed draws them again.
-constexpr std::int64_t kShownElements = 256;
-
-template <class Items, class Convert>
-Json list(const Items& items, Convert convert) {
-  Json json = Json::Array{};
-  for (const auto& item : items) json.push_back(convert(item));
-  return json;
-}
-
-Json text(std::string_view words) { return std::string(words); }
-
 Json report(const NumericErrors& errors) {
   Json json;
-  json["distribution"] = text(to_string(errors.distribution));
+  json["distribution"] = to_string(errors.distribution);
   json["samples"] = errors.samples;
   json["reference"] = errors.reference;
   json["candidate"] = errors.candidate;
@@ -35,7 +24,7 @@ Json report(const NumericErrors& errors) {
 
 Json report(const Hazard& hazard) {
   Json json;
-  json["kind"] = text(to_string(hazard.kind));
+  json["kind"] = to_string(hazard.kind);
   json["place"] = hazard.place;
   json["detail"] = hazard.detail;
   json["in_reference"] = hazard.in_reference;
@@ -44,7 +33,7 @@ Json report(const Hazard& hazard) {
 
 Json report(const NumericWitness& witness) {
   Json json;
-  json["distribution"] = text(to_string(witness.distribution));
+  json["distribution"] = to_string(witness.distribution);
   json["sample"] = witness.sample;
   json["inputs"] = Json::Array{};
   for (std::size_t i = 0; i < witness.inputs.size(); ++i) {
@@ -54,9 +43,7 @@ Json report(const NumericWitness& witness) {
     input["name"] = witness.input_names[i];
     input["low"] = elements.empty() ? Json() : Json(*range.first);
     input["high"] = elements.empty() ? Json() : Json(*range.second);
-    if (witness.inputs[i].size() <= kShownElements) {
-      input["elements"] = list(elements, [](double x) { return Json(x); });
-    }
+    add_elements(witness.inputs[i], input);
     json["inputs"].push_back(std::move(input));
   }
   json["output"] = witness.output;
@@ -69,12 +56,12 @@ Json report(const NumericWitness& witness) {
 
 Json report(const NumericTypeReport& type) {
   Json json;
-  json["dtype"] = text(traits(type.dtype).name);
-  json["verdict"] = text(to_string(type.outcome));
+  json["dtype"] = traits(type.dtype).name;
+  json["verdict"] = to_string(type.outcome);
   json["reason"] = type.reason;
   json["tolerance"] = type.tolerance;
   json["errors"] = list(type.errors, [](const NumericErrors& e) { return report(e); });
-  json["skipped"] = list(type.skipped, [](Distribution d) { return text(to_string(d)); });
+  json["skipped"] = list(type.skipped, [](Distribution d) { return Json(to_string(d)); });
   json["reference_bound"] = type.reference_bound ? Json(*type.reference_bound) : Json();
   json["candidate_bound"] = type.candidate_bound ? Json(*type.candidate_bound) : Json();
   json["hazards"] = list(type.hazards, [](const Hazard& h) { return report(h); });
@@ -161,10 +148,9 @@ std::string NumericReport::to_text() const {
 std::string NumericReport::to_json() const {
   Json json;
   json["version"] = 1;
-  json["verdict"] = text(to_string(outcome));
+  json["verdict"] = to_string(outcome);
   json["seed"] = static_cast<std::int64_t>(seed);
-  json["sizes"] = Json::Object{};
-  for (const auto& [name, value] : sizes) json["sizes"][name] = value;
+  json["sizes"] = numbers(sizes);
   json["types"] = list(types, [](const NumericTypeReport& type) { return report(type); });
   return json.dump();
 }

@@ -3,12 +3,10 @@
 
 #include "base/json.h"
 #include "lamina/verify.h"
+#include "verify/report_json.h"
 
 namespace lamina {
 namespace {
-
-// Larger witness tensors are left out of the report.
-constexpr std::int64_t kShownElements = 256;
 
 Json report(const Witness& witness) {
   Json json;
@@ -18,12 +16,8 @@ Json report(const Witness& witness) {
     Json input;
     input["name"] = witness.input_names[i];
     input["dtype"] = traits(tensor.dtype()).name;
-    input["shape"] = Json::Array{};
-    for (const std::int64_t size : tensor.shape()) input["shape"].push_back(size);
-    if (tensor.size() <= kShownElements) {
-      input["elements"] = Json::Array{};
-      for (const double x : tensor.to_doubles()) input["elements"].push_back(x);
-    }
+    input["shape"] = list(tensor.shape(), [](std::int64_t size) { return Json(size); });
+    add_elements(tensor, input);
     json["inputs"].push_back(std::move(input));
   }
   json["output"] = witness.output;
@@ -43,8 +37,7 @@ Json report(const FieldTuple& tuple) {
   json["candidates"] = tuple.candidates;
   json["pass"] = tuple.pass;
   json["seed"] = tuple.seed;
-  json["sizes"] = Json::Object{};
-  for (const auto& [name, value] : tuple.sizes) json["sizes"][name] = value;
+  json["sizes"] = numbers(tuple.sizes);
   return json;
 }
 
@@ -68,7 +61,12 @@ Json report(const OutputBound& bound) {
 }  // namespace
 
 std::string Verdict::to_text() const {
-  std::string text = fmt::format("{}: {}", to_string(outcome), reason);
+  std::string text =
+      fmt::format("{}{}: {}", to_string(outcome), close ? ", but numerically close" : "", reason);
+  if (close) {
+    text +=
+        fmt::format("\n  largest relative difference at the points tried: at most {:.2g}", *close);
+  }
   if (passes == 0) return text;
   std::string checked;
   for (const std::string& shape : shapes) checked += (checked.empty() ? "" : ", ") + shape;
@@ -96,19 +94,17 @@ std::string Verdict::to_json() const {
   json["bits"] = bits ? Json(*bits) : Json();
   json["passes"] = Json::Array{};
   for (std::size_t k = 0; k < digests.size(); ++k) json["passes"].push_back(report(digests[k], k));
-  json["bounds"] = Json::Array{};
-  for (const OutputBound& bound : bounds) json["bounds"].push_back(report(bound));
+  json["bounds"] = list(bounds, [](const OutputBound& bound) { return report(bound); });
   json["compared"] = compared;
   json["uncompared"] = uncompared;
-  json["abstracted"] = Json::Object{};
-  for (const auto& [name, count] : abstracted) json["abstracted"][name] = count;
+  json["abstracted"] = numbers(abstracted);
   json["branches"] = branches;
   json["unsupported"] = Json(unsupported);
   json["shapes"] = Json(shapes);
   json["shrunk"] = shrunk;
   json["witness"] = witness ? report(*witness) : Json();
-  json["tuples"] = Json::Array{};
-  for (const FieldTuple& tuple : tuples) json["tuples"].push_back(report(tuple));
+  json["close"] = close ? Json(*close) : Json();
+  json["tuples"] = list(tuples, [](const FieldTuple& tuple) { return report(tuple); });
   return json.dump();
 }
 

@@ -140,7 +140,7 @@ class Verification {
     // show that (docs/design/verify.md, "Definedness").
     if (verdict_.branches == 0 || account.count(false) > 0) return true;
     const WitnessSearch search =
-        find_witness(a_, b_, plans, sizes, gentle_points(verdict_.branches));
+        find_witness({a_, b_, plans, sizes, options_}, gentle_points(verdict_.branches));
     if (search.witness) return settle_witness(search), false;
     if (search.one_sided.empty()) return true;
     return inconclusive(search.one_sided + " at a real point"), false;
@@ -170,7 +170,7 @@ class Verification {
   }
 
   void reject(const Mismatch& mismatch, const std::vector<InputPlan>& plans, const Sizes& sizes) {
-    const WitnessSearch search = find_witness(a_, b_, plans, sizes, points_for(plans));
+    const WitnessSearch search = find_witness({a_, b_, plans, sizes, options_}, points_for(plans));
     if (search.witness) {
       settle_witness(search);
       return;
@@ -181,7 +181,8 @@ class Verification {
       verdict_.outcome = Outcome::kDifferent;
       verdict_.reason = where +
                         " differs in a prime field, which proves that the graphs differ; no "
-                        "real point tried shows a difference above 1e-6";
+                        "real point tried shows a difference";
+      note_close(search);
       return;
     }
     inconclusive(where +
@@ -201,9 +202,18 @@ class Verification {
   void settle_witness(const WitnessSearch& search) {
     verdict_.outcome = Outcome::kDifferent;
     verdict_.witness = search.witness;
-    verdict_.reason = fmt::format(
-        "element {} of '{}' is {:.6g} in the first graph and {:.6g} in the second",
-        search.witness->element, search.witness->output, search.witness->a, search.witness->b);
+    note_close(search);
+    const int digits = verdict_.close ? 17 : 6;
+    verdict_.reason =
+        fmt::format("element {} of '{}' is {:.{}g} in the first graph and {:.{}g} in the second",
+                    search.witness->element, search.witness->output, search.witness->a, digits,
+                    search.witness->b, digits);
+  }
+
+  void note_close(const WitnessSearch& search) {
+    const bool close =
+        search.points > 0 && search.one_sided.empty() && search.most_distance <= kClose;
+    if (close) verdict_.close = search.most_distance;
   }
 
   void inconclusive(std::string reason) {

@@ -1,31 +1,27 @@
 // Real points at which two graphs certainly differ.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lamina/verify.h"
-#include "verify/inputs.h"
+#include "verify/point_check.h"
 
 namespace lamina {
 
-// What two enclosures of one value at a real point say. One-sided: one of them is bounded, the
-// other is not (a division by zero, say).
-enum class Meeting : std::uint8_t { kOpen, kApart, kOneSided };
-Meeting meeting(const Interval& x, const Interval& y);
-
 struct WitnessSearch {
   std::optional<Witness> witness;
-  // An output element that only one graph bounds.
+  // An output element that one graph bounds and the other does not (a division by zero, say).
   std::string one_sided;
   std::string failure;  // why points could not be evaluated, if they could not
+  int points = 0;       // that were compared
+  // No output element differed by more, relative to the greatest magnitude of its output.
+  double most_distance = 0.0;
 };
 
 // Evaluates both graphs with interval arithmetic at one real point per distribution (see
-// draw_reals). A witness needs ranges that are apart: disjoint by 1e-6 of their magnitude.
-WitnessSearch find_witness(const Graph& a, const Graph& b, const std::vector<InputPlan>& plans,
-                           const Sizes& sizes, const std::vector<int>& distributions);
+// draw_reals), until they are far apart at one. Disjoint ranges are a witness; it is then shrunk.
+WitnessSearch find_witness(const GraphPair& pair, const std::vector<int>& distributions);
 
 }  // namespace lamina

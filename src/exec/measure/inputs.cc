@@ -8,6 +8,7 @@
 #include "exec/binding.h"
 #include "graph/op_def.h"
 #include "graph/tolerance.h"
+#include "graph/work.h"
 #include "lamina/bench.h"
 
 namespace lamina {
@@ -51,40 +52,6 @@ Tensor random_tensor(const Type& type, const Shape& shape, std::int64_t range, d
     value = static_cast<std::int64_t>(rng.bits() % static_cast<std::uint64_t>(below));
   }
   return Tensor::from_integers(type.dtype, shape, values);
-}
-
-// How often the body of a block graph runs.
-double count_tasks(const Node& node, const Sizes& sizes) {
-  double tasks = 1.0;
-  for (const char* attr : {"grid", "loop"}) {
-    if (!node.attrs.has(attr)) continue;
-    for (const Dim& dim : node.attrs.dims(attr)) tasks *= static_cast<double>(dim.evaluate(sizes));
-  }
-  return tasks;
-}
-
-double count_flops(const Graph& graph, const Sizes& sizes) {
-  double flops = 0.0;
-  for (const Node& node : graph.nodes) {
-    std::vector<Type> types;
-    const NodeView seen = view(graph, node, types);
-    double points = 0.0;
-    if (node.op->loop_form != nullptr) {
-      points =
-          static_cast<double>(element_count(evaluate(node.op->loop_form(seen).extents, sizes)));
-    } else if (node.op->kind == Kind::kElementwise) {
-      points = static_cast<double>(element_count(evaluate(node.types[0].shape, sizes)));
-    } else if (node.op->expand != nullptr) {
-      flops += count_flops(node.op->expand(seen), sizes);
-    }
-    if (node.op->kind == Kind::kRegion) {
-      for (const Graph& inner : node.graphs) {
-        flops += count_tasks(node, sizes) * count_flops(inner, sizes);
-      }
-    }
-    flops += points * node.op->flops;
-  }
-  return flops;
 }
 
 }  // namespace
