@@ -175,12 +175,12 @@ Interval is_nan(const Interval&) { return {0.0, 0.0}; }
 Interval is_inf(const Interval& x) {
   return truth(std::isinf(x.low) && x.low == x.high, std::isinf(x.low) || std::isinf(x.high));
 }
-// exp(b log a) for positive a; small whole exponents multiply.
+// exp(b log a) for positive a; small whole exponents multiply, and negative ones divide.
 Interval pow(const Interval& a, const Interval& b) {
-  if (b.low == b.high && b.low == std::floor(b.low) && b.low >= 0 && b.low <= 16) {
+  if (b.low == b.high && b.low == std::floor(b.low) && std::fabs(b.low) <= 16) {
     Interval result{1.0, 1.0};
-    for (int i = 0; i < static_cast<int>(b.low); ++i) result = result * a;
-    return result;
+    for (int i = 0; i < static_cast<int>(std::fabs(b.low)); ++i) result = result * a;
+    return b.low < 0 ? Interval{1.0, 1.0} / result : result;
   }
   return a.low > 0 ? exp(b * log(a)) : kLine;
 }

@@ -39,6 +39,17 @@ TEST_CASE("intervals of even functions reach their minimum") {
   CHECK(cosh(Interval{-1, 2}).high < std::cosh(2.0) + 1e-9);
 }
 
+TEST_CASE("whole powers of negative numbers are enclosed, negative ones as well") {
+  const Interval cube = pow(Interval{-2, -2}, Interval{3, 3});
+  CHECK(cube.contains(-8.0));
+  CHECK(cube.high < -7.999);
+  const Interval below = pow(Interval{-2, -2}, Interval{-3, -3});
+  CHECK(below.contains(-0.125));
+  CHECK(below.high < -0.124);
+  CHECK(is_line(pow(Interval{-1, 1}, Interval{-1, -1})));
+  CHECK(is_line(pow(Interval{-1, 1}, Interval{0.5, 0.5})));
+}
+
 TEST_CASE("where a function is not bounded the interval is the line") {
   CHECK(is_line(Interval{1, 2} / Interval{-1, 1}));
   CHECK(is_line(tan(Interval{1, 2})));

@@ -16,7 +16,8 @@ using Divisors = std::vector<std::pair<std::uint32_t, std::int32_t>>;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t kMostRanges = 32;
 constexpr std::size_t kFewValues = 64;
-constexpr std::uint32_t kMarked = 1;  // the support of an uncounted sum, where there are no others
+// Numbers of the supports that have nothing but marks, where there are no others.
+constexpr std::uint32_t kUncounted = 1, kUndecided = 2;
 constexpr std::int64_t kSmallInteger = std::int64_t{1} << 31;
 
 // Rounds a logarithm up past the error of computing it.
@@ -71,14 +72,17 @@ std::uint64_t pair_key(std::uint64_t a, std::uint64_t b) { return a << 32 | b; }
 Polynomial operator+(const Polynomial& a, const Polynomial& b) {
   if (a.zero) return b;
   if (b.zero) return a;
-  return {log_sum(a.terms, b.terms), log_sum(a.norm, b.norm), std::max(a.degree, b.degree),
-          std::max(a.exponentials, b.exponentials), false};
+  const double exponentials = std::max(a.exponentials, b.exponentials);
+  // Without exponentials there is one exponent, 0.
+  const double terms = exponentials == 0.0 ? 0.0 : log_sum(a.terms, b.terms);
+  return {terms, log_sum(a.norm, b.norm), std::max(a.degree, b.degree), exponentials, false};
 }
 
 Polynomial operator*(const Polynomial& a, const Polynomial& b) {
   if (a.zero || b.zero) return {0, 0, 0, 0, true};
-  return {up(a.terms + b.terms), up(a.norm + b.norm), a.degree + b.degree,
-          a.exponentials + b.exponentials, false};
+  const double exponentials = a.exponentials + b.exponentials;
+  const double terms = exponentials == 0.0 ? 0.0 : up(a.terms + b.terms);
+  return {terms, up(a.norm + b.norm), a.degree + b.degree, exponentials, false};
 }
 
 Polynomial larger(const Polynomial& a, const Polynomial& b) {
@@ -96,16 +100,19 @@ std::size_t BoundAlgebra::SupportHash::operator()(const Support& support) const 
     }
     hash = (std::rotl(hash, 23) ^ set->list().size()) * 0x9e3779b97f4a7c15u;
   }
-  hash += support.uncounted ? 1 : 0;
+  hash += (support.uncounted ? 1 : 0) + (support.undecided ? 2 : 0);
   return hash ^ (hash >> 32);
 }
 
 BoundAlgebra::BoundAlgebra(Detail detail) : detail_(detail) {
   exponent_numerator_.zero = true;
   exponent_denominator_.zero = true;
-  supports_.resize(sizes_only() ? 2 : 0);
   if (sizes_only()) {
-    supports_[kMarked].uncounted = true;
+    supports_.resize((kUncounted | kUndecided) + 1);
+    for (std::uint32_t i = 0; i < supports_.size(); ++i) {
+      supports_[i].uncounted = (i & kUncounted) != 0;
+      supports_[i].undecided = (i & kUndecided) != 0;
+    }
     fractions_.reserve(kFewValues);
     constants_.reserve(kFewValues);
   } else {
@@ -124,7 +131,9 @@ std::uint64_t BoundAlgebra::intern(Fraction fraction) const {
 }
 
 std::uint32_t BoundAlgebra::intern(Support support) const {
-  if (sizes_only()) return support.uncounted ? kMarked : 0;
+  if (sizes_only()) {
+    return (support.uncounted ? kUncounted : 0) | (support.undecided ? kUndecided : 0);
+  }
   support.vars.coarsen(kMostRanges);
   support.nonlinear.coarsen(kMostRanges);
   support.gates.coarsen(kMostRanges);
@@ -143,7 +152,8 @@ Formal BoundAlgebra::value(std::uint64_t fraction, std::uint32_t support, Slot s
 }
 
 std::uint32_t BoundAlgebra::united(std::uint32_t a, std::uint32_t b, bool product) const {
-  if (a == b && (!product || sizes_only())) return a;
+  if (sizes_only()) return a | b;
+  if (a == b && !product) return a;
   if (a == 0 || b == 0) return a + b;
   const std::uint64_t key = pair_key(std::min(a, b), std::max(a, b)) << 1 | (product ? 1 : 0);
   const auto known = unions_.find(key);
@@ -151,7 +161,7 @@ std::uint32_t BoundAlgebra::united(std::uint32_t a, std::uint32_t b, bool produc
   const Support& x = supports_[a];
   const Support& y = supports_[b];
   Support both{x.vars | y.vars, x.nonlinear | y.nonlinear, x.gates | y.gates,
-               x.uncounted || y.uncounted};
+               x.uncounted || y.uncounted, x.undecided || y.undecided};
   if (product) both.nonlinear = both.nonlinear | (x.vars & y.vars);
   const std::uint32_t number = intern(std::move(both));
   unions_.emplace(key, number);
@@ -427,6 +437,9 @@ Formal BoundAlgebra::fresh(std::string_view name, std::span<const Formal> operan
     for (const Formal& x : operands) note_operand(function, x);
   };
   note(name);
+  // Other operands than these are treated alike, whether they may be exponents or not.
+  const bool by_slot = name == "exp" || name == "sin" || name == "cos";
+  overflowed_ = overflowed_ || (by_slot && support(operands[0]).undecided);
   Formal leaf = new_leaf();
   if (name == "less") {
     // Or 1 less two others, of which one is an equality.
@@ -457,9 +470,6 @@ Formal BoundAlgebra::greatest(std::span<const Formal> operands) const {
   if (idempotent_) {
     // It may stand for any of them: the larger of all polynomials over all their divisors. Whether
     // it may be an exponent then depends on which.
-    overflowed_ = overflowed_ || std::any_of(operands.begin(), operands.end(), [](const Formal& x) {
-                    return x.slot != Slot::kKnown;
-                  });
     result = forget(result);
     Fraction all = fraction(result);
     auto support = static_cast<std::uint32_t>(result.p[2]);
@@ -470,9 +480,12 @@ Formal BoundAlgebra::greatest(std::span<const Formal> operands) const {
                              one.numerator * product_of(without(common, one.divisors)));
       all.divisors = std::move(common);
       support = united(support, static_cast<std::uint32_t>(forget(x).p[2]), true);
+      result.slot = std::max(result.slot, x.slot);
     }
     result.p[0] = intern(std::move(all));
-    result.p[2] = support;
+    Support marked = supports_[support];
+    marked.undecided = marked.undecided || result.slot != Slot::kKnown;
+    result.p[2] = intern(std::move(marked));
   }
   join_sizes_[result.p[1]] = size;
   return result;
@@ -503,6 +516,7 @@ bool BoundAlgebra::uniform_dot(const Strided<Formal>& a, const Strided<Formal>& 
     all.gates.extend(right.gates);
     all.nonlinear = all.nonlinear | left.nonlinear | right.nonlinear | (left.vars & right.vars);
     all.uncounted = all.uncounted || left.uncounted || right.uncounted;
+    all.undecided = all.undecided || left.undecided || right.undecided;
   }
   Formal term = multiply(forget(x), forget(y));
   Fraction sum = fraction(term);

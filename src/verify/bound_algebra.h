@@ -50,6 +50,8 @@ struct Support {
   Ranges gates;      // exponentials, by number
   // A sum of logarithms of which it is not known which ones are equal, and so how many there are.
   bool uncounted = false;
+  // Made of a maximum that may be one of its operands: in a field it may be an exponent or not.
+  bool undecided = false;
   bool operator==(const Support&) const = default;
 };
 

@@ -46,6 +46,18 @@ TEST_CASE("more bits take more passes; none are printed where none are asked for
   CHECK(check_line("a*b = b + a", {.bits = 0.0}).outcome == Outcome::kDifferent);
 }
 
+TEST_CASE("a polynomial has one exponent, however many terms are multiplied out") {
+  CHECK(quickly_accepted(check_line("(a + b + c + d)^16 = ((a + b + c + d)^4)^4")));
+}
+
+TEST_CASE("a maximum of equal exponentials is bounded, an exponential of it is not") {
+  CHECK(quickly_accepted(check_line("max(exp(x), exp(x + y - y)) = exp(x)")));
+  CHECK(quickly_accepted(check_line("max(x, x + y - y)*exp(max(x, x + y - y)) = x*exp(x)")));
+  const BatchVerdict open = check_line("exp(max(exp(x), exp(x + y - y))) = exp(exp(x))");
+  CHECK(open.outcome == Outcome::kInconclusive);
+  CHECK(open.bits.value_or(0.0) == 0.0);
+}
+
 TEST_CASE("what differs comes with the verdict of a whole check") {
   const BatchVerdict verdict = check_line("(a + b)^2 = a^2 + b^2");
   CHECK(verdict.outcome == Outcome::kDifferent);
