@@ -1,10 +1,16 @@
 // Random true identities are accepted; what one change makes of them is not.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <map>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "verify/bound_algebra.h"
+#include "verify/domains.h"
+#include "verify/evaluate_expression.h"
 #include "verify/random_axioms.h"
 
 using namespace lamina;
@@ -22,6 +28,47 @@ std::vector<BatchVerdict> check(const std::vector<TermPair>& list) {
     identities.push_back(to_identity(pair.left, pair.right));
   }
   return verify_identities(identities);
+}
+
+// What theorem T1 needs to know.
+struct Majorants {
+  std::array<Polynomial, 4> polynomials;  // of the difference, and of exponents
+  std::size_t denominators;
+  std::map<std::string, std::pair<double, Polynomial>> functions;
+  bool overflowed;
+  bool operator==(const Majorants&) const = default;
+};
+
+Majorants majorants_of(const Identity& identity, BoundAlgebra::Detail detail, bool idempotent) {
+  BoundAlgebra algebra(detail);
+  algebra.set_imaginary(true);
+  algebra.set_idempotent(idempotent);
+  std::vector<Formal> inputs;
+  for (const std::string& name : identity.left.inputs) {
+    const Formal x = algebra.variable(static_cast<std::uint32_t>(inputs.size()));
+    inputs.push_back(identity.facts.contains(name) ? algebra.positive(x) : x);
+  }
+  algebra.set_input_count(static_cast<std::uint32_t>(inputs.size()));
+  FormalDomain domain(algebra);
+  std::array<Formal, 2> sides;
+  std::vector<Formal> values;
+  for (std::size_t side = 0; side < 2; ++side) {
+    evaluate_nodes(side == 0 ? identity.left : identity.right, domain,
+                   std::span<const Formal>(inputs), values);
+    sides[side] = values.back();
+  }
+  const Fraction& left = algebra.fraction(sides[0]);
+  const Fraction& right = algebra.fraction(sides[1]);
+  const BoundAlgebra::Exponents exponents = algebra.exponents();
+  Majorants majorants{{algebra.difference(left, right), algebra.denominator(right),
+                       exponents.numerator, exponents.denominator},
+                      exponents.denominators,
+                      {},
+                      algebra.overflowed()};
+  for (const auto& [name, function] : algebra.functions()) {
+    majorants.functions[name] = {function.values, function.numerator * function.denominator};
+  }
+  return majorants;
 }
 
 }  // namespace
@@ -42,6 +89,22 @@ TEST_CASE("no identity made by random axioms is rejected, and nearly all are acc
       MESSAGE(family.name, ": ", to_text(list[i]), "\n  ", verdicts[i].whole->reason);
     }
     CHECK_MESSAGE(accepted >= kIdentities * 99 / 100, family.name);
+  }
+}
+
+TEST_CASE("sizes are the same with and without supports") {
+  for (const Family& family : all_families()) {
+    Rng rng(kSeed + 2);
+    TermSource source(family, rng);
+    for (int i = 0; i < 100; ++i) {
+      const TermPair pair = source.identity();
+      const Identity identity = to_identity(pair.left, pair.right);
+      std::vector<Majorants> majorants;
+      for (const auto detail : {BoundAlgebra::Detail::kSizes, BoundAlgebra::Detail::kAll}) {
+        majorants.push_back(majorants_of(identity, detail, i % 2 == 0));
+      }
+      CHECK_MESSAGE(majorants[0] == majorants[1], to_text(pair));
+    }
   }
 }
 
