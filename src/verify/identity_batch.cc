@@ -200,18 +200,37 @@ class Batch {
       plans.push_back(plan(identity, i));
     }
     IntervalDomain domain;
-    std::vector<Interval> point, values;
+    std::vector<Interval> values;
     for (const int distribution : gentle_points(branches)) {
-      point.clear();
-      for (const Array<Interval>& input : draw_reals(plans, distribution, random_)) {
-        point.push_back(input.real.at(0));
-      }
-      evaluate_nodes(identity.left, domain, std::span<const Interval>(point), values);
+      const auto point = draw_claimed(identity, plans, distribution);
+      if (!point) continue;
+      evaluate_nodes(identity.left, domain, std::span<const Interval>(*point), values);
       const Interval left = values.back();
-      evaluate_nodes(identity.right, domain, std::span<const Interval>(point), values);
+      evaluate_nodes(identity.right, domain, std::span<const Interval>(*point), values);
       if (meeting(left, values.back()) != Meeting::kOpen) return false;
     }
     return true;
+  }
+
+  // A point at which equality is claimed.
+  std::optional<std::vector<Interval>> draw_claimed(const Identity& identity,
+                                                    const std::vector<InputPlan>& plans,
+                                                    int distribution) {
+    constexpr int kAttempts = 16;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      const RealPoint drawn = draw_reals(plans, distribution, random_);
+      std::vector<Interval> point;
+      std::vector<double> numbers;
+      for (const Array<Interval>& input : drawn) {
+        point.push_back(input.real.at(0));
+        numbers.push_back(point.back().low);
+      }
+      const bool claimed =
+          std::all_of(identity.conditions.begin(), identity.conditions.end(),
+                      [&](const Expression& condition) { return holds(condition, numbers); });
+      if (claimed && (!options_.claims || options_.claims(to_tensors(drawn)))) return point;
+    }
+    return std::nullopt;
   }
 
   BatchVerdict whole(const Identity& identity, bool doubted) const {
