@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "graph/named_node.h"
 #include "graph/op_def.h"
 
 namespace lamina {
@@ -145,19 +146,24 @@ Value Graph::add_state(std::string name, Type type, double initial) {
   return add_input_node(*this, std::move(name), std::move(type), std::move(input));
 }
 
+Value add_named(Graph& graph, Node node) {
+  check_arity(*node.op, node.inputs.size());
+  node.attrs = complete_attrs(*node.op, node.attrs);
+  std::vector<Type> input_types;
+  node.types = node.op->infer(view(graph, node, input_types));
+  graph.nodes.push_back(std::move(node));
+  return {static_cast<NodeId>(graph.nodes.size() - 1), 0};
+}
+
 Value Graph::add(std::string_view op_name, std::vector<Value> inputs, Attrs attrs, std::string name,
                  std::vector<Graph> graphs) {
   Node node;
   node.op = &find_op(op_name);
-  check_arity(*node.op, inputs.size());
-  node.inputs = std::move(inputs);
-  node.attrs = complete_attrs(*node.op, attrs);
-  node.graphs = std::move(graphs);
   node.name = unique_name(*this, std::move(name));
-  std::vector<Type> input_types;
-  node.types = node.op->infer(view(*this, node, input_types));
-  nodes.push_back(std::move(node));
-  return {static_cast<NodeId>(nodes.size() - 1), 0};
+  node.inputs = std::move(inputs);
+  node.attrs = std::move(attrs);
+  node.graphs = std::move(graphs);
+  return add_named(*this, std::move(node));
 }
 
 Value Graph::constant(double value, DType dtype) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "graph/named_node.h"
 #include "graph/op_def.h"
 #include "graph/text_form.h"
 #include "graph/text_reader.h"
@@ -16,7 +17,8 @@ namespace lamina {
 namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
-constexpr std::size_t kMaxNodes = std::size_t{1} << 15;
+constexpr std::size_t kMaxNodes = std::size_t{1} << 21;
+constexpr std::size_t kMaxInputs = std::size_t{1} << 15;
 constexpr int kMaxDepth = 100;
 
 // A graph under construction and what its names mean. Inner graphs do not see outer names.
@@ -122,6 +124,9 @@ class Parser {
 
   void check_count(const Scope& scope, const Token& token) const {
     if (scope.graph.nodes.size() > kMaxNodes) in_.error_at(token, "the graph has too many nodes");
+    if (scope.graph.inputs.size() > kMaxInputs) {
+      in_.error_at(token, "the graph has too many inputs");
+    }
   }
 
   void inputs(Scope& scope) {
@@ -360,8 +365,11 @@ class Parser {
     std::vector<Graph> graphs;
     while (at_region(*call.op, graphs.size())) graphs.push_back(region(scope.graph, call));
     const Value value = in_.located(call.token, [&] {
-      return scope.graph.add(call.op->name, std::move(values), std::move(call.attrs),
-                             fresh(call.op->name), std::move(graphs));
+      return add_named(scope.graph, {.op = call.op,
+                                     .name = fresh(call.op->name),
+                                     .inputs = std::move(values),
+                                     .attrs = std::move(call.attrs),
+                                     .graphs = std::move(graphs)});
     });
     check_count(scope, call.token);
     return {value, std::nullopt, false, ""};
@@ -382,8 +390,9 @@ class Parser {
     if (!operand.literal) return operand.value;
     DType chosen = dtype.value_or(DType::kF32);
     if (!traits(chosen).is_float && !operand.whole) chosen = DType::kF32;
-    return scope.graph.add("constant", {}, {{"value", *operand.literal}, {"dtype", chosen}},
-                           fresh("constant"));
+    return add_named(scope.graph, {.op = &find_op("constant"),
+                                   .name = fresh("constant"),
+                                   .attrs = {{"value", *operand.literal}, {"dtype", chosen}}});
   }
 
   // A name for a node that the text does not name; no name of the text is taken.

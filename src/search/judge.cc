@@ -68,7 +68,7 @@ Verdict Judge::prove(const Recipe& recipe) const {
   const Graph& instance = small_ ? *small_ : prepared_;
   const std::optional<Graph> candidate =
       apply(instance, small_ ? shrink(recipe, prepared_, *small_) : recipe);
-  if (candidate) return verify(instance, *candidate);
+  if (candidate) return verify(instance, *candidate, {.shrink_witness = false});
   Verdict verdict;
   verdict.reason = "the candidate has no small instance";
   return verdict;

@@ -27,7 +27,10 @@ class OutputCheck {
       result_.one_sided = fmt::format("element {} of '{}' is defined in the {} graph only", element,
                                       name_, bounded(u) ? "first" : "second");
     }
-    if (!bounded(u) || !bounded(v)) return;
+    if (!bounded(u) || !bounded(v)) {
+      ++result_.unbounded;
+      return;
+    }
     ++result_.compared;
     const double larger = std::max(magnitude(u), magnitude(v));
     scale_ = std::max(scale_, larger);

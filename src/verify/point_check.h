@@ -37,8 +37,9 @@ struct PointResult {
   // they belong to.
   double least_distance = 0.0;
   double most_distance = 0.0;
-  std::int64_t compared = 0;  // elements that are bounded in both graphs
-  std::string one_sided;      // what one graph bounds and the other does not
+  std::int64_t compared = 0;   // elements that are bounded in both graphs
+  std::int64_t unbounded = 0;  // others
+  std::string one_sided;       // what one graph bounds and the other does not
 };
 
 constexpr double kClearly = 1e-6;

@@ -211,8 +211,7 @@ class Verification {
   }
 
   void note_close(const WitnessSearch& search) {
-    const bool close =
-        search.points > 0 && search.one_sided.empty() && search.most_distance <= kClose;
+    const bool close = search.points > 0 && search.unbounded == 0 && search.most_distance <= kClose;
     if (close) verdict_.close = search.most_distance;
   }
 

@@ -49,7 +49,8 @@ WitnessSearch find_witness(const GraphPair& pair, const std::vector<int>& distri
     try {
       PointResult result = compare_at(pair, *point);
       if (search.one_sided.empty()) search.one_sided = result.one_sided;
-      if (result.compared > 0) ++search.points;
+      ++search.points;
+      if (result.unbounded > 0 || result.compared == 0) ++search.unbounded;
       search.most_distance = std::max(search.most_distance, result.most_distance);
       if (result.gap <= best.gap) continue;
       best_point = *point;

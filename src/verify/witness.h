@@ -16,6 +16,7 @@ struct WitnessSearch {
   std::string one_sided;
   std::string failure;  // why points could not be evaluated, if they could not
   int points = 0;       // that were compared
+  int unbounded = 0;    // of these: points with values that overflow or are not defined
   // No output element differed by more, relative to the greatest magnitude of its output.
   double most_distance = 0.0;
 };
