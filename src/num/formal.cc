@@ -259,6 +259,10 @@ void Algebra::dots(const Strided<Formal>& a, const Strided<Formal>& b, std::int6
   }
 }
 
+bool Algebra::products(const Panel<Formal>&, const Panel<Formal>&, std::span<Formal>) const {
+  return false;
+}
+
 Formal operator+(const Formal& a, const Formal& b) {
   const Algebra& algebra = algebra_of(a, b);
   if (poisoned(a, b)) return algebra.poison();

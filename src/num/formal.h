@@ -55,6 +55,17 @@ struct Strided {
   std::int64_t next;
 };
 
+// Lines of numbers that products of matrices walk: (i, k) is at[i * next + steps[k]].
+template <class Number>
+struct Panel {
+  const Number* at;
+  std::int64_t lines;
+  std::int64_t next;
+  std::span<const std::int64_t> steps;
+
+  const Number& operator()(std::int64_t i, std::size_t k) const { return at[i * next + steps[k]]; }
+};
+
 // The arithmetic of finite values. Not thread safe: one algebra per evaluation.
 class Algebra {
  public:
@@ -84,6 +95,9 @@ class Algebra {
   // totals[j] += sum over k < n of a(k, j) * b(k, j).
   virtual void dots(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
                     std::span<Formal> totals) const;
+  // totals[i * b.lines + j] = sum over k of a(i, k) b(j, k); false if dots() is to do it.
+  virtual bool products(const Panel<Formal>& a, const Panel<Formal>& b,
+                        std::span<Formal> totals) const;
 
   Formal constant(double value) const;  // small fractions that round to `value` are taken exactly
   Formal poison() const;

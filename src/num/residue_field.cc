@@ -18,33 +18,6 @@ constexpr std::int64_t kSmallInteger = std::int64_t{1} << 31;
 
 }  // namespace
 
-std::uint64_t Modulus::power(std::uint64_t base, std::uint64_t exponent) const {
-  Word result = 1 % value_;
-  for (; exponent > 0; exponent >>= 1) {
-    if ((exponent & 1) != 0) result = multiply(result, base);
-    base = multiply(base, base);
-  }
-  return result;
-}
-
-// Euclid's algorithm, with the coefficient of `a` alone: a quarter of the time of the power m - 2.
-std::uint64_t Modulus::inverse(std::uint64_t a) const {
-  Word above = value_, below = a;
-  std::int64_t before = 0, last = 1;
-  while (below > 1) {
-    const Word quotient = above / below;
-    above = std::exchange(below, above - quotient * below);
-    before = std::exchange(last, before - static_cast<std::int64_t>(quotient) * last);
-  }
-  return last < 0 ? Word(last) + value_ : Word(last);
-}
-
-std::uint64_t Modulus::of(std::int64_t value) const {
-  Word magnitude = value < 0 ? Word(0) - static_cast<Word>(value) : Word(value);
-  if (magnitude >= value_) magnitude %= value_;
-  return value < 0 ? negate(magnitude) : magnitude;
-}
-
 ResidueField::ResidueField(const std::array<PrimePair, kLanes>& pairs,
                            std::uint64_t (*next_random)(void*), void* random_state)
     : pairs_(pairs), next_random_(next_random), random_state_(random_state) {

@@ -18,35 +18,9 @@
 
 #include "num/formal.h"
 #include "num/fresh_table.h"
+#include "num/modulus.h"
 
 namespace lamina {
-
-// Products modulo m < 2^50 by a floating-point quotient, which is off by at most one.
-class Modulus {
- public:
-  Modulus() = default;
-  explicit Modulus(std::uint64_t m) : value_(m), inverse_(1.0 / static_cast<double>(m)) {}
-
-  std::uint64_t value() const { return value_; }
-  std::uint64_t add(std::uint64_t a, std::uint64_t b) const {
-    const std::uint64_t sum = a + b;
-    return sum >= value_ ? sum - value_ : sum;
-  }
-  std::uint64_t negate(std::uint64_t a) const { return a == 0 ? 0 : value_ - a; }
-  std::uint64_t multiply(std::uint64_t a, std::uint64_t b) const {
-    const double quotient = static_cast<double>(a) * static_cast<double>(b) * inverse_;
-    const std::uint64_t r = a * b - static_cast<std::uint64_t>(quotient) * value_;
-    if (static_cast<std::int64_t>(r) < 0) return r + value_;
-    return r >= value_ ? r - value_ : r;
-  }
-  std::uint64_t power(std::uint64_t base, std::uint64_t exponent) const;
-  std::uint64_t inverse(std::uint64_t a) const;  // of a prime modulus, a not 0 and below it
-  std::uint64_t of(std::int64_t value) const;
-
- private:
-  std::uint64_t value_ = 1;
-  double inverse_ = 1.0;
-};
 
 // One pair of primes with what was drawn with it.
 struct PrimePair {
@@ -82,6 +56,8 @@ class ResidueField final : public Algebra {
   Formal greatest(std::span<const Formal> operands) const override;
   void dots(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
             std::span<Formal> totals) const override;
+  bool products(const Panel<Formal>& a, const Panel<Formal>& b,
+                std::span<Formal> totals) const override;
 
   // How many fresh values each function has produced.
   std::map<std::string, std::size_t> fresh_counts() const { return table_.counts(); }

@@ -107,7 +107,7 @@ std::size_t BoundAlgebra::SupportHash::operator()(const Support& support) const 
 BoundAlgebra::BoundAlgebra(Detail detail) : detail_(detail) {
   exponent_numerator_.zero = true;
   exponent_denominator_.zero = true;
-  if (sizes_only()) {
+  if (!traced()) {
     supports_.resize((kUncounted | kUndecided) + 1);
     for (std::uint32_t i = 0; i < supports_.size(); ++i) {
       supports_[i].uncounted = (i & kUncounted) != 0;
@@ -121,7 +121,7 @@ BoundAlgebra::BoundAlgebra(Detail detail) : detail_(detail) {
 }
 
 std::uint64_t BoundAlgebra::intern(Fraction fraction) const {
-  if (sizes_only()) {
+  if (few()) {
     fractions_.push_back(std::move(fraction));
     return fractions_.size() - 1;
   }
@@ -131,7 +131,7 @@ std::uint64_t BoundAlgebra::intern(Fraction fraction) const {
 }
 
 std::uint32_t BoundAlgebra::intern(Support support) const {
-  if (sizes_only()) {
+  if (!traced()) {
     return (support.uncounted ? kUncounted : 0) | (support.undecided ? kUndecided : 0);
   }
   support.vars.coarsen(kMostRanges);
@@ -152,7 +152,7 @@ Formal BoundAlgebra::value(std::uint64_t fraction, std::uint32_t support, Slot s
 }
 
 std::uint32_t BoundAlgebra::united(std::uint32_t a, std::uint32_t b, bool product) const {
-  if (sizes_only()) return a | b;
+  if (!traced()) return a | b;
   if (a == b && !product) return a;
   if (a == 0 || b == 0) return a + b;
   const std::uint64_t key = pair_key(std::min(a, b), std::max(a, b)) << 1 | (product ? 1 : 0);
@@ -202,7 +202,7 @@ Formal BoundAlgebra::with_constant(Formal x, const std::optional<Rational>& valu
 
 Formal BoundAlgebra::variable(std::uint32_t number) const {
   const Polynomial leaf{0.0, 0.0, 1.0, 0.0, false};
-  const std::uint32_t support = sizes_only() ? 0 : intern(Support{{number, number + 1}, {}, {}});
+  const std::uint32_t support = !traced() ? 0 : intern(Support{{number, number + 1}, {}, {}});
   return value(intern(Fraction{leaf, {}}), support, Slot::kKnown);
 }
 
@@ -249,7 +249,7 @@ std::uint32_t BoundAlgebra::uncounted(const Formal& x) const {
 }
 
 std::uint64_t BoundAlgebra::sum_number(const Formal& a, const Formal& b) const {
-  if (sizes_only()) return intern(sum(fraction(a), fraction(b)));
+  if (few()) return intern(sum(fraction(a), fraction(b)));
   const auto [at, added] = sums_.try_emplace(pair_key(a.p[0], b.p[0]), 0);
   if (added) at->second = intern(sum(fraction(a), fraction(b)));
   return at->second;
@@ -261,7 +261,7 @@ std::uint64_t BoundAlgebra::product_number(const Formal& a, const Formal& b) con
     const Fraction& v = fraction(b);
     return intern({u.numerator * v.numerator, merged(u.divisors, v.divisors)});
   };
-  if (sizes_only()) return product();
+  if (few()) return product();
   const auto [at, added] = products_.try_emplace(pair_key(a.p[0], b.p[0]), 0);
   if (added) at->second = product();
   return at->second;
@@ -351,11 +351,11 @@ Formal BoundAlgebra::exponential(const Formal& given, bool turned) const {
   exponent_numerator_ = larger(exponent_numerator_, argument.numerator);
   exponent_denominator_ = larger(exponent_denominator_, denominator(argument));
   if (!argument.divisors.empty()) exponent_divisors_.insert(argument.divisors);
-  if (!sizes_only()) note_exponent(x);
+  if (traced()) note_exponent(x);
   const auto gate = static_cast<std::uint32_t>(gate_supports_.size());
   gate_supports_.push_back(static_cast<std::uint32_t>(x.p[2]));
   const Polynomial one_factor{0.0, 0.0, 0.0, 1.0, false};
-  const std::uint32_t support = sizes_only() ? 0 : intern(Support{{}, {}, {gate, gate + 1}});
+  const std::uint32_t support = !traced() ? 0 : intern(Support{{}, {}, {gate, gate + 1}});
   return value(intern(Fraction{one_factor, {}}), support, Slot::kAbsent);
 }
 
@@ -407,7 +407,7 @@ Formal BoundAlgebra::new_leaf() const {
 }
 
 std::uint32_t BoundAlgebra::support_of_terms(const Formal& x) const {
-  if (sizes_only()) return 0;
+  if (!traced()) return 0;
   Support support;
   for (const auto& [variable, coefficient] : terms_of(x)) {
     const std::uint32_t number = variable_numbers_[variable];
@@ -491,56 +491,83 @@ Formal BoundAlgebra::greatest(std::span<const Formal> operands) const {
   return result;
 }
 
-// All products alike: their sum in one step.
-bool BoundAlgebra::uniform_dot(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
-                               Formal& total) const {
-  const Formal& x = *a.at;
-  const Formal& y = *b.at;
-  if (!x.finite() || !y.finite() || x.constant || y.constant) return false;
+BoundAlgebra::Line BoundAlgebra::line_of(const Panel<Formal>& panel, std::int64_t line) const {
+  const Formal& first = panel(line, 0);
   Support all;
-  std::array<std::uint64_t, 2> last{};
-  for (std::int64_t k = 0; k < n; ++k) {
-    const Formal& u = a.at[k * a.step];
-    const Formal& v = b.at[k * b.step];
-    if (u.p[0] != x.p[0] || v.p[0] != y.p[0] || u.slot != x.slot || v.slot != y.slot ||
-        !u.finite() || !v.finite() || u.constant || v.constant) {
-      return false;
-    }
-    if (k > 0 && u.p[2] == last[0] && v.p[2] == last[1]) continue;
-    last = {u.p[2], v.p[2]};
-    const Support& left = supports_[terms_of(u).empty() ? u.p[2] : forget(u).p[2]];
-    const Support& right = supports_[terms_of(v).empty() ? v.p[2] : forget(v).p[2]];
-    all.vars.extend(left.vars);
-    all.vars.extend(right.vars);
-    all.gates.extend(left.gates);
-    all.gates.extend(right.gates);
-    all.nonlinear = all.nonlinear | left.nonlinear | right.nonlinear | (left.vars & right.vars);
-    all.uncounted = all.uncounted || left.uncounted || right.uncounted;
-    all.undecided = all.undecided || left.undecided || right.undecided;
+  std::uint64_t last = 0;
+  for (std::size_t k = 0; k < panel.steps.size(); ++k) {
+    const Formal& x = panel(line, k);
+    if (!x.finite() || x.constant || x.p[0] != first.p[0] || x.slot != first.slot) return {};
+    const bool plain = terms_of(x).empty();
+    if (plain && k > 0 && x.p[2] == last) continue;
+    last = plain ? x.p[2] : forget(x).p[2];
+    const Support& support = supports_[last];
+    all.vars.extend(support.vars);
+    all.gates.extend(support.gates);
+    if (!support.nonlinear.empty()) all.nonlinear = all.nonlinear | support.nonlinear;
+    all.uncounted = all.uncounted || support.uncounted;
+    all.undecided = all.undecided || support.undecided;
   }
-  Formal term = multiply(forget(x), forget(y));
-  Fraction sum = fraction(term);
-  sum.numerator =
-      sum.numerator * Polynomial{up(std::log2(static_cast<double>(n))),
-                                 up(std::log2(static_cast<double>(n))), 0.0, 0.0, false};
-  term.p[0] = intern(std::move(sum));
-  term.p[2] = intern(std::move(all));
-  total = total + term;
+  return {&first, intern(std::move(all))};
+}
+
+// The sum of as many products as there are `terms`, all alike. What occurs in both lines may be
+// multiplied by itself.
+Formal BoundAlgebra::uniform_sum(const Line& a, const Line& b, double terms) const {
+  const auto [at, added] = uniform_sums_.try_emplace({a.element->p[0], b.element->p[0], terms}, 0);
+  if (added) {
+    const Fraction& u = fraction(*a.element);
+    const Fraction& v = fraction(*b.element);
+    const double count = up(std::log2(terms));
+    at->second = intern({u.numerator * v.numerator * Polynomial{count, count, 0.0, 0.0, false},
+                         merged(u.divisors, v.divisors)});
+  }
+  return value(at->second, united(a.support, b.support, true),
+               std::max(a.element->slot, b.element->slot));
+}
+
+bool BoundAlgebra::products(const Panel<Formal>& a, const Panel<Formal>& b,
+                            std::span<Formal> totals) const {
+  if (a.steps.empty()) return false;
+  std::vector<Line> rows, columns;
+  for (std::int64_t i = 0; i < a.lines; ++i) rows.push_back(line_of(a, i));
+  for (std::int64_t j = 0; j < b.lines; ++j) columns.push_back(line_of(b, j));
+  const auto like = [](const Line& line) { return line.element != nullptr; };
+  if (!std::all_of(rows.begin(), rows.end(), like) ||
+      !std::all_of(columns.begin(), columns.end(), like)) {
+    return false;
+  }
+  auto total = totals.begin();
+  for (const Line& row : rows) {
+    for (const Line& column : columns) {
+      *total++ = uniform_sum(row, column, static_cast<double>(a.steps.size()));
+    }
+  }
   return true;
 }
 
 void BoundAlgebra::dots(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
                         std::span<Formal> totals) const {
   if (n == 0) return;
+  std::vector<std::int64_t> left, right;
+  for (std::int64_t k = 0; k < n; ++k) {
+    left.push_back(k * a.step);
+    right.push_back(k * b.step);
+  }
   for (std::size_t j = 0; j < totals.size(); ++j) {
     const auto offset = static_cast<std::int64_t>(j);
-    const Strided<Formal> x{a.at + offset * a.next, a.step, 0};
-    const Strided<Formal> y{b.at + offset * b.next, b.step, 0};
-    if (uniform_dot(x, y, n, totals[j])) continue;
+    const Formal* x = a.at + offset * a.next;
+    const Formal* y = b.at + offset * b.next;
+    const Line row = line_of({x, 1, 0, left}, 0);
+    const Line column = row.element != nullptr ? line_of({y, 1, 0, right}, 0) : Line{};
+    if (column.element != nullptr) {
+      totals[j] = totals[j] + uniform_sum(row, column, static_cast<double>(n));
+      continue;
+    }
     // Fields remember nothing of inner products either.
     for (std::int64_t k = 0; k < n; ++k) {
-      Formal u = forget(x.at[k * x.step]);
-      Formal v = forget(y.at[k * y.step]);
+      Formal u = forget(x[k * a.step]);
+      Formal v = forget(y[k * b.step]);
       u.q = v.q = {};
       totals[j] = totals[j] + u * v;
     }

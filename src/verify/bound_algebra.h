@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -58,8 +59,9 @@ struct Support {
 class BoundAlgebra final : public Algebra {
  public:
   // Sizes alone are enough for theorem T1, and far quicker: supports are empty then but for their
-  // mark, and the sizes of single exponents are not kept.
-  enum class Detail : std::uint8_t { kSizes, kAll };
+  // mark, and the sizes of single exponents are not kept. Where there are few values, equal ones
+  // are not looked for.
+  enum class Detail : std::uint8_t { kFewSizes, kSizes, kAll };
   explicit BoundAlgebra(Detail detail = Detail::kAll);
 
   Formal variable(std::uint32_t number) const;  // an input element
@@ -81,6 +83,8 @@ class BoundAlgebra final : public Algebra {
   Formal forget(Formal value) const override;
   void dots(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
             std::span<Formal> totals) const override;
+  bool products(const Panel<Formal>& a, const Panel<Formal>& b,
+                std::span<Formal> totals) const override;
 
   void set_imaginary(bool on) { imaginary_ = on; }
   // The greatest of values may be one of them (ResidueField::idempotent_maxima).
@@ -132,7 +136,8 @@ class BoundAlgebra final : public Algebra {
   };
 
   Formal value(std::uint64_t fraction, std::uint32_t support, Formal::Slot slot) const;
-  bool sizes_only() const { return detail_ == Detail::kSizes; }
+  bool traced() const { return detail_ == Detail::kAll; }
+  bool few() const { return detail_ == Detail::kFewSizes; }
   std::uint64_t intern(Fraction fraction) const;
   std::uint32_t intern(Support support) const;
   std::uint32_t united(std::uint32_t a, std::uint32_t b, bool product) const;
@@ -151,8 +156,13 @@ class BoundAlgebra final : public Algebra {
   void note_comparison(const Formal& a, const Formal& b) const;
   Formal new_leaf() const;
   std::uint32_t support_of_terms(const Formal& x) const;
-  bool uniform_dot(const Strided<Formal>& a, const Strided<Formal>& b, std::int64_t n,
-                   Formal& total) const;
+  // A line of an operand of a product all of whose elements have the same bounds.
+  struct Line {
+    const Formal* element = nullptr;  // one of them; nullptr where they are not alike
+    std::uint32_t support = 0;        // of all of them
+  };
+  Line line_of(const Panel<Formal>& panel, std::int64_t line) const;
+  Formal uniform_sum(const Line& a, const Line& b, double terms) const;
 
   Detail detail_;
   bool imaginary_ = false;
@@ -170,6 +180,7 @@ class BoundAlgebra final : public Algebra {
   mutable std::unordered_map<Support, std::uint32_t, SupportHash> support_numbers_;
   mutable std::unordered_map<std::uint64_t, std::uint32_t> unions_;
   mutable std::unordered_map<std::uint64_t, std::uint64_t> sums_, products_;
+  mutable std::map<std::tuple<std::uint64_t, std::uint64_t, double>, std::uint64_t> uniform_sums_;
   // Of values c + fresh variables the c, by p[3]; number 0: not of this form.
   mutable std::vector<Rational> constants_ = {{}};
   mutable std::vector<Polynomial> divisors_;  // numerators, by divisor number

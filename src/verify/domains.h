@@ -42,6 +42,9 @@ class FormalDomain {
             std::span<Formal> totals) const {
     algebra_.dots(a, b, n, totals);
   }
+  bool products(const Panel<Formal>& a, const Panel<Formal>& b, std::span<Formal> totals) const {
+    return algebra_.products(a, b, totals);
+  }
 
  private:
   const Algebra& algebra_;

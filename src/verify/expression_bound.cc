@@ -12,7 +12,7 @@
 namespace lamina {
 
 PassError expression_error(const Identity& identity, const ExpressionSetting& setting) {
-  BoundAlgebra algebra(BoundAlgebra::Detail::kSizes);
+  BoundAlgebra algebra(BoundAlgebra::Detail::kFewSizes);
   algebra.set_imaginary(setting.profile.imaginary);
   algebra.set_idempotent(setting.idempotent);
   std::vector<Formal> inputs;

@@ -6,6 +6,8 @@
 //   optional<int64> to_whole(Number): the integer it certainly is (truncated toward zero)
 //   Number round_to(Number, DType): rounding of a cast to a float or integer type
 //   void dots(Strided a, Strided b, n, totals): totals[j] += sum over k < n of a(k, j) * b(k, j)
+//   bool products(Panel a, Panel b, totals): optional; totals(i, j) = sum of a(i, k) b(j, k)
+//     over k, or false where dots is to do it
 //   Number greatest(span<const Number>): optional; the maximum of all, in one step
 //   bool before(Number, Number): total order for sorting; throws kUnsupported where there is none
 //   static auto scalar(const ScalarMeaning&): the entry for Number
