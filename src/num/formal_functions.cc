@@ -334,7 +334,8 @@ Formal erf(const Formal& x) {
 Formal sin(const Formal& x) {
   const auto i = x.algebra->imaginary();
   if (!i || !x.finite() || x.slot != Slot::kKnown || is_zero(x)) return odd("sin", x);
-  return (x.algebra->exponential(x, true) - x.algebra->exponential(-x, true)) / (*i + *i);
+  return (x.algebra->exponential(-x, true) - x.algebra->exponential(x, true)) * *i /
+         x.algebra->integer(2);
 }
 Formal cos(const Formal& x) {
   const auto i = x.algebra->imaginary();

@@ -165,7 +165,8 @@ class Batch {
       facts_ = &merged_;
     }
     for (std::size_t i = 0; i < identity.left.inputs.size(); ++i) {
-      positive_[i] = plan(identity, i).positive();
+      const auto known = facts_->find(identity.left.inputs[i]);
+      positive_[i] = known != facts_->end() && is_positive(known->second);
     }
   }
 

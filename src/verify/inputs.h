@@ -12,6 +12,9 @@
 
 namespace lamina {
 
+// Such an input is a power of a free variable, so that its roots and logarithm are exact.
+inline bool is_positive(const InputFacts& facts) { return facts.low >= 0.0; }
+
 // What one input ranges over. Real inputs are free variables; integers and booleans are concrete.
 struct InputPlan {
   Type type;
@@ -21,8 +24,7 @@ struct InputPlan {
   std::int64_t high = 0;
   Tensor fixed;      // integer weights that the graphs carry: their elements
   InputFacts facts;  // reals: where points are drawn
-  // Such an input is a power of a free variable, so that its roots and logarithm are exact.
-  bool positive() const { return real && facts.low >= 0.0; }
+  bool positive() const { return real && is_positive(facts); }
 };
 
 // Ranges of integer inputs that serve both graphs: an input that indexes an axis stays inside it.
