@@ -54,6 +54,9 @@ struct VerifyOptions {
   // Dimensions above this are replaced by small ones, by the same map in both graphs, where the
   // graphs allow it; 0 keeps all shapes. A mismatch is always confirmed at the full shapes.
   std::int64_t shrink = 0;
+  // Where branches cannot be looked at in all their cells: accept agreement on so many cells of
+  // random real points. 0: that is inconclusive.
+  int cells = 0;
   std::map<std::string, InputFacts, std::less<>> facts;  // by the input's name in the first graph
   // Where equality is claimed, beyond the facts: given the elements of all inputs. Null:
   // everywhere.
@@ -117,6 +120,10 @@ struct Verdict {
   std::vector<std::string> unsupported;  // operators
   std::vector<std::string> shapes;       // "x f32[8, 64]": what was checked, first binding
   bool shrunk = false;                   // `shapes` are smaller than the graphs'
+  // Cells on which branches were decided one way each, where branches as free variables proved
+  // nothing; with named sizes of the last binding that needed them. 0: none were looked at.
+  std::int64_t cells = 0;
+  bool all_cells = false;  // these are all: every real point lies in one of them
   std::optional<Witness> witness;
   // `different`, but numerically close: at no real point tried do the graphs differ by more than
   // this, relative to the greatest magnitude of the output, and it is no more than 1e-5.

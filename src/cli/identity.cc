@@ -35,6 +35,8 @@ struct IdentityOptions {
     visit("witness", self.witness,
           "folder for a point at which the sides differ, as files (one identity only)");
     visit("bits", self.verify.bits, "error bound to prove, -log2; 0: one pass without a bound");
+    visit("cells", self.verify.cells,
+          "accept agreement on so many cells of random points where all are too many");
   }
 };
 

@@ -84,6 +84,7 @@ Interval operator-(const Interval& a, const Interval& b) { return a + (-b); }
 Interval operator*(const Interval& a, const Interval& b) {
   const double product = a.low * b.low;
   const bool points = a.low == a.high && b.low == b.high;
+  if (points && product == 0.0 && (a.low == 0.0 || b.low == 0.0)) return {0.0, 0.0};
   if (points && std::fabs(product) > 0x1p-900 && std::fma(a.low, b.low, -product) == 0.0) {
     return {product, product};
   }
@@ -91,6 +92,12 @@ Interval operator*(const Interval& a, const Interval& b) {
 }
 Interval operator/(const Interval& a, const Interval& b) {
   if (b.contains(0.0)) return kLine;
+  const double quotient = a.low / b.low;
+  const bool points = a.low == a.high && b.low == b.high && std::isfinite(b.low);
+  // Quotients that are not rounded stay points.
+  const bool normal = std::fabs(a.low) > 0x1p-900 && std::fabs(quotient) > 0x1p-900;
+  if (points && a.low == 0.0) return {0.0, 0.0};
+  if (points && normal && std::fma(quotient, b.low, -a.low) == 0.0) return {quotient, quotient};
   return hull({a.low / b.low, a.low / b.high, a.high / b.low, a.high / b.high});
 }
 Interval operator-(const Interval& a) { return {-a.high, -a.low}; }

@@ -179,6 +179,7 @@ class Replayer {
 Replay replay(const Graph& a, const Graph& b, std::string_view report,
               const VerifyOptions& options) {
   const ReportedCheck check = read_report(report);
+  require(!check.by_cells, "report: its verdict rests on cells, which are not evaluated again");
   validate(a);
   validate(b);
   require_same_signature(a, b, options.match_names);

@@ -70,6 +70,8 @@ ReportedCheck read_report(std::string_view text) {
   check.verdict = report.at("verdict").text();
   check.bounded = !report.at("bits").is_null();
   check.witness = !report.at("witness").is_null();
+  check.by_cells =
+      check.verdict == to_string(Outcome::kEquivalent) && report.at("cells").integer() > 0;
   check.shrunk = report.at("shrunk").flag();
   check.compared = report.at("compared").integer();
   check.uncompared = report.at("uncompared").integer();

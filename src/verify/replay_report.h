@@ -27,6 +27,7 @@ struct ReportedCheck {
   bool bounded = false;  // bits are claimed
   bool witness = false;
   bool shrunk = false;
+  bool by_cells = false;  // the verdict `equivalent` rests on cells
   std::int64_t compared = 0;
   std::int64_t uncompared = 0;
   std::map<std::string, std::int64_t> abstracted;

@@ -61,8 +61,11 @@ Json report(const OutputBound& bound) {
 }  // namespace
 
 std::string Verdict::to_text() const {
-  std::string text =
-      fmt::format("{}{}: {}", to_string(outcome), close ? ", but numerically close" : "", reason);
+  std::string text(to_string(outcome));
+  if (outcome == Outcome::kEquivalent && cells > 0 && !all_cells) {
+    text += fmt::format(" on the {} cells seen", cells);
+  }
+  text += fmt::format("{}: {}", close ? ", but numerically close" : "", reason);
   if (close) {
     text +=
         fmt::format("\n  largest relative difference at the points tried: at most {:.2g}", *close);
@@ -99,6 +102,8 @@ std::string Verdict::to_json() const {
   json["uncompared"] = uncompared;
   json["abstracted"] = numbers(abstracted);
   json["branches"] = branches;
+  json["cells"] = cells;
+  json["all_cells"] = all_cells;
   json["unsupported"] = Json(unsupported);
   json["shapes"] = Json(shapes);
   json["shrunk"] = shrunk;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "verify/branches.h"
+#include "verify/cell_level.h"
 #include "verify/digest.h"
 #include "verify/domains.h"
 #include "verify/evaluate.h"
@@ -118,10 +119,7 @@ class Verification {
       const auto mismatch = compare(pass, names_, account);
       if (!mismatch && options_.bits > 0.0) count_primes(profile, shared, tuples, account);
       verdict_.tuples.insert(verdict_.tuples.end(), tuples.begin(), tuples.end());
-      if (mismatch) {
-        reject(*mismatch, plans, sizes);
-        return false;
-      }
+      if (mismatch) return agree_by_cells(*mismatch, plans, sizes);
       if (options_.bits <= 0.0) break;
       if (p == 0) {
         error = pass_error(a_, b_, sizes, profile, pass);
@@ -167,6 +165,34 @@ class Verification {
       most = std::max(most, static_cast<std::int64_t>(count));
     }
     verdict_.branches = std::max(verdict_.branches, count_branches(fresh));
+  }
+
+  // What one pass could not show with branches as free variables; false when the verdict is
+  // settled.
+  bool agree_by_cells(const Mismatch& mismatch, const std::vector<InputPlan>& plans,
+                      const Sizes& sizes) {
+    reject(mismatch, plans, sizes);
+    if (verdict_.outcome != Outcome::kInconclusive || verdict_.branches == 0) return false;
+    const CellSummary cells = look_at_cells(a_, b_, plans, sizes, options_);
+    if (cells.point) {
+      const WitnessSearch search = witness_at({a_, b_, plans, sizes, options_}, *cells.point);
+      if (search.witness) return settle_witness(search), false;
+    }
+    verdict_.cells = cells.cells;
+    if (!cells.agree) {
+      verdict_.reason += "; " + cells.reason;
+      return false;
+    }
+    if (options_.bits > 0.0) verdict_.bits = std::min(cells.bits, verdict_.bits.value_or(1e3));
+    only_seen_cells_ = only_seen_cells_ || !cells.exhaustive;
+    verdict_.all_cells = !only_seen_cells_;
+    if (!cells.exhaustive && (options_.cells == 0 || cells.cells < options_.cells)) {
+      inconclusive(fmt::format("equivalent on all {} cells seen, and there are others: {}",
+                               cells.cells, cells.reason));
+      return false;
+    }
+    verdict_.compared += cells.elements;
+    return true;
   }
 
   void reject(const Mismatch& mismatch, const std::vector<InputPlan>& plans, const Sizes& sizes) {
@@ -236,6 +262,11 @@ class Verification {
     }
     verdict_.outcome = Outcome::kEquivalent;
     verdict_.reason = fmt::format("all {} output elements agree in {}", verdict_.compared, passes);
+    if (verdict_.cells > 0) {
+      verdict_.reason =
+          fmt::format("all {} output elements agree on {} {} cells", verdict_.compared,
+                      only_seen_cells_ ? "the" : "all", verdict_.cells);
+    }
     if (!verdict_.bits) return;
     verdict_.reason += fmt::format(": {:.1f} bits are proved", *verdict_.bits);
     if (integers_drawn_) verdict_.reason += " for the integers that were drawn";
@@ -264,6 +295,7 @@ class Verification {
   const VerifyOptions& options_;
   std::vector<std::string> names_;
   bool integers_drawn_ = false;  // the graphs depend on them, and so do the bounds
+  bool only_seen_cells_ = false;
   Verdict verdict_;
 };
 

@@ -38,6 +38,26 @@ std::optional<RealPoint> draw_claimed(const GraphPair& pair, int distribution,
 
 }  // namespace
 
+WitnessSearch witness_at(const GraphPair& pair, const RealPoint& point) {
+  WitnessSearch search;
+  if (!is_claimed(pair, point)) return search;
+  try {
+    PointResult result = compare_at(pair, point);
+    search.points = 1;
+    search.unbounded = result.unbounded > 0 || result.compared == 0 ? 1 : 0;
+    search.most_distance = result.most_distance;
+    if (result.gap <= kFaintly) return search;
+    RealPoint shrunk = point;
+    if (pair.options.shrink_witness) shrink_witness(pair, shrunk, result);
+    search.most_distance = std::max(search.most_distance, result.most_distance);
+    search.witness = make_witness(pair, shrunk, result);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    search.failure = error.what();
+  }
+  return search;
+}
+
 WitnessSearch find_witness(const GraphPair& pair, const std::vector<int>& distributions) {
   WitnessSearch search;
   SecretRandom random(SecretRandom::system_seed());

@@ -25,4 +25,7 @@ struct WitnessSearch {
 // draw_reals), until they are far apart at one. Disjoint ranges are a witness; it is then shrunk.
 WitnessSearch find_witness(const GraphPair& pair, const std::vector<int>& distributions);
 
+// The same at one given point.
+WitnessSearch witness_at(const GraphPair& pair, const RealPoint& point);
+
 }  // namespace lamina

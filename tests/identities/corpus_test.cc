@@ -39,7 +39,7 @@ const Floors kAccepted = {{"rational", 54},
                           {"log", 22},
                           {"activations", 22},
                           {"inverse functions", 4},
-                          {"branches", 20}};
+                          {"branches", 52}};
 
 // How many false ones are refuted. Outside the fragment that needs a real point at which the sides
 // are clearly apart, and few points are tried: the numbers of "sqrt" and "branches" leave room.
@@ -54,7 +54,7 @@ const Floors kRefuted = {{"rational", 18},
                          {"log", 17},
                          {"activations", 16},
                          {"inverse functions", 8},
-                         {"branches", 30}};
+                         {"branches", 37}};
 
 std::vector<Identity> read(const std::string& file) {
   return parse_identities(read_file(file), file);
