@@ -109,8 +109,13 @@ Formal ResidueField::divide(const Formal& a, const Formal& b) const {
     if (slot == Slot::kKnown && b.q[i] == 0) slot = Slot::kVoid;
   }
   Formal x = blank(slot);
+  // Whole rows are divided by one value.
+  if (divisor_ != b.p) {
+    for (std::size_t i = 0; i < kLanes; ++i) reciprocal_[i] = p_[i].inverse(b.p[i]);
+    divisor_ = b.p;
+  }
   for (std::size_t i = 0; i < kLanes; ++i) {
-    x.p[i] = p_[i].multiply(a.p[i], p_[i].inverse(b.p[i]));
+    x.p[i] = p_[i].multiply(a.p[i], reciprocal_[i]);
     if (slot != Slot::kKnown) continue;
     x.q[i] = static_cast<std::uint32_t>(q_[i].multiply(a.q[i], q_[i].inverse(b.q[i])));
   }

@@ -109,6 +109,8 @@ class ResidueField final : public Algebra {
   mutable std::map<std::array<std::uint64_t, kLanes>, Join> joins_;
   mutable std::size_t idempotent_maxima_ = 0;
   mutable std::vector<Exponent> exponents_;
+  mutable std::array<std::uint64_t, kLanes> divisor_{};  // the last one, and its inverse
+  mutable std::array<std::uint64_t, kLanes> reciprocal_{};
   mutable Tape tape_;
   const Tape* followed_ = nullptr;
   mutable bool in_step_ = true;

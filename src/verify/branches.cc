@@ -26,7 +26,8 @@ std::int64_t count_branches(const std::map<std::string, std::size_t>& fresh) {
 
 std::vector<int> gentle_points(std::int64_t branches) {
   constexpr int kNearZero = 3;
-  const std::int64_t points = std::clamp<std::int64_t>(40 / branches, 2, 40);
+  constexpr std::int64_t kMany = 256;  // one point meets each outcome many times
+  const std::int64_t points = std::clamp<std::int64_t>(40 / branches, branches > kMany ? 1 : 2, 40);
   return std::vector<int>(static_cast<std::size_t>(points), kNearZero);
 }
 

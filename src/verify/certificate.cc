@@ -9,16 +9,73 @@ namespace {
 
 using Residues = std::array<std::uint32_t, kLanes>;
 
-constexpr std::int64_t kMultiples[] = {1, -1, 2, -2, 3, -3, 4, -4};
-
-Residues multiple(const ResidueField& field, const Residues& x, std::int64_t factor) {
-  Residues result{};
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    const Modulus q(field.pairs()[i].q);
-    result[i] = static_cast<std::uint32_t>(q.multiply(x[i], q.of(factor)));
+// Bases by their exponent in one field and up to its sign, so that few places of memory are looked
+// at for a million of them.
+class BaseIndex {
+ public:
+  explicit BaseIndex(const ResidueField& field) : exponents_(field.exponents()) {
+    std::size_t places = 16;
+    while (places < 2 * exponents_.size()) places *= 2;
+    slots_.resize(places);
+    for (std::size_t i = 0; i < kLanes; ++i) q_[i] = Modulus(field.pairs()[i].q);
+    for (const std::int64_t factor : kFactors) {
+      std::array<std::uint64_t, kLanes> inverse{};
+      for (std::size_t i = 0; i < kLanes; ++i) inverse[i] = q_[i].inverse(q_[i].of(factor));
+      inverses_.push_back(inverse);
+    }
   }
-  return result;
-}
+
+  // The base that `x` is a small multiple of.
+  std::optional<std::pair<std::uint32_t, std::int64_t>> find(const Residues& x) const {
+    for (std::size_t f = 0; f < inverses_.size(); ++f) {
+      const std::uint64_t first = folded(q_[0].multiply(x[0], inverses_[f][0]));
+      for (std::size_t at = place(first); slots_[at].base != kNone; at = next(at)) {
+        if (slots_[at].key != first) continue;
+        const Residues& base = exponents_[slots_[at].gate].rest;
+        for (const bool negative : {false, true}) {
+          if (divides(base, x, f, negative)) {
+            return std::pair{slots_[at].base, negative ? -kFactors[f] : kFactors[f]};
+          }
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
+  void insert(std::size_t gate, std::uint32_t base) {
+    const std::uint64_t key = folded(exponents_[gate].rest[0]);
+    std::size_t at = place(key);
+    while (slots_[at].base != kNone) at = next(at);
+    slots_[at] = {key, gate, base};
+  }
+
+ private:
+  static constexpr std::int64_t kFactors[] = {1, 2, 3, 4};
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  struct Slot {
+    std::uint64_t key = 0;
+    std::size_t gate = 0;
+    std::uint32_t base = kNone;
+  };
+
+  std::uint64_t folded(std::uint64_t x) const { return std::min(x, q_[0].negate(x)); }
+  std::size_t place(std::uint64_t key) const {
+    return (key * 0x9e3779b97f4a7c15u >> 20) & (slots_.size() - 1);
+  }
+  std::size_t next(std::size_t at) const { return (at + 1) & (slots_.size() - 1); }
+  bool divides(const Residues& base, const Residues& x, std::size_t factor, bool negative) const {
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const std::uint64_t part = q_[i].multiply(x[i], inverses_[factor][i]);
+      if (base[i] != (negative ? q_[i].negate(part) : part)) return false;
+    }
+    return true;
+  }
+
+  const std::vector<ResidueField::Exponent>& exponents_;
+  std::array<Modulus, kLanes> q_;
+  std::vector<std::array<std::uint64_t, kLanes>> inverses_;
+  std::vector<Slot> slots_;
+};
 
 // The parts of each set that no other set covers.
 std::vector<Ranges> private_parts(const std::vector<const Ranges*>& sets) {
@@ -57,21 +114,19 @@ Certifier::Certifier(const ResidueField& field, const BoundAlgebra& bounds, std:
 
 // A base is the first exponential of its exponent, or of a small multiple of it.
 void Certifier::recognise() {
-  std::map<Residues, Gate> known;
-  known[Residues{}] = {};
+  BaseIndex known(field_);
   for (std::size_t g = 0; g < field_.exponents().size(); ++g) {
     const Residues& rest = field_.exponents()[g].rest;
-    const auto found = known.find(rest);
-    if (found != known.end()) {
-      gates_.push_back(found->second);
-      continue;
+    if (rest == Residues{}) {
+      gates_.emplace_back();
+    } else if (const auto found = known.find(rest)) {
+      gates_.push_back({found->first, found->second});
+    } else {
+      const auto base = static_cast<std::uint32_t>(bases_.size());
+      known.insert(g, base);
+      bases_.push_back(g);
+      gates_.push_back({base, 1});
     }
-    const auto base = static_cast<std::uint32_t>(bases_.size());
-    bases_.push_back(g);
-    for (const std::int64_t factor : kMultiples) {
-      known.try_emplace(multiple(field_, rest, factor), Gate{base, factor});
-    }
-    gates_.push_back({base, 1});
   }
 }
 

@@ -79,6 +79,8 @@ struct IntervalDomain {
 
   void dots(const Strided<Interval>& a, const Strided<Interval>& b, std::int64_t n,
             std::span<Interval> totals) const;
+  bool products(const Panel<Interval>& a, const Panel<Interval>& b,
+                std::span<Interval> totals) const;
 
  private:
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();

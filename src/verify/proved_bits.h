@@ -12,14 +12,16 @@ namespace lamina {
 
 // Bounds of the probability that two different graphs agree, as binary logarithms.
 struct PassError {
-  double each = 0.0;  // in one pass
-  double once = 0.0;  // added once to the result of all passes
+  double each = 0.0;   // in one pass
+  double once = 0.0;   // added once to the result of all passes
+  double by_t1 = 0.0;  // in one pass by theorem T1, to which nothing is added
   std::vector<OutputBound> outputs;
 };
 
-// From the graphs, and from what the first pass shows of their exponents.
-PassError pass_error(const Graph& a, const Graph& b, const Sizes& sizes,
-                     const PrimeProfile& profile, Pass& first);
+// From the graphs, and from what the first pass shows of their exponents. Where there are very many
+// and theorem T1 reaches `wanted` bits in a few passes, it is the only one that is looked at.
+PassError pass_error(const Graph& a, const Graph& b, const Pass::Setting& setting, Pass& first,
+                     double wanted);
 
 // Of two passes that are different programs, since their integer inputs differ.
 PassError worse(const PassError& a, const PassError& b);
@@ -37,6 +39,8 @@ class Account {
   double bits(const PassError& error) const;
 
  private:
+  double evidence(double each) const;
+
   struct Element {
     std::uint16_t agreed = 0;
     std::uint16_t undefined = 0;

@@ -111,7 +111,9 @@ class Verification {
     for (int p = 0; p < options_.most_passes; ++p) {
       const PrimeSupply::Set* shared =
           options_.primes ? &options_.primes->get(profile, p) : nullptr;
-      Pass pass(a_, b_, {profile, plans, sizes, shared != nullptr ? &shared->pairs : nullptr});
+      const Pass::Setting setting{profile, plans, sizes,
+                                  shared != nullptr ? &shared->pairs : nullptr};
+      Pass pass(a_, b_, setting);
       ++verdict_.passes;
       verdict_.digests.push_back({digest(pass.a()), digest(pass.b())});
       std::vector<FieldTuple> tuples = pass.tuples(verdict_.passes);
@@ -122,13 +124,13 @@ class Verification {
       if (mismatch) return agree_by_cells(*mismatch, plans, sizes);
       if (options_.bits <= 0.0) break;
       if (p == 0) {
-        error = pass_error(a_, b_, sizes, profile, pass);
+        error = pass_error(a_, b_, setting, pass, options_.bits);
         if (verdict_.bounds.empty()) verdict_.bounds = error.outputs;
       } else if (integers_drawn_) {
-        error = worse(error, pass_error(a_, b_, sizes, profile, pass));
+        error = worse(error, pass_error(a_, b_, setting, pass, options_.bits));
       }
       bits = account.bits(error);
-      const bool hopeless = error.each > -1.0 && p + 1 >= kHopelessPasses;
+      const bool hopeless = std::min(error.each, error.by_t1) > -1.0 && p + 1 >= kHopelessPasses;
       if (bits >= options_.bits || hopeless) break;
     }
     if (options_.bits > 0.0) verdict_.bits = std::min(bits, verdict_.bits.value_or(bits));
