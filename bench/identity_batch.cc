@@ -123,8 +123,9 @@ int main(int argc, char** argv) {
   report["batches"] = Json::Array{};
   bool proved = true;
   fmt::print(
-      "| identities | in the batch | evaluated a second | proved a second | bits at least |\n"
-      "|---|---|---|---|---|\n");
+      "| identities | different | in the batch | evaluated a second | proved a second | bits at "
+      "least |\n"
+      "|---|---|---|---|---|---|\n");
   for (const Batch& batch : read_batches(count)) {
     const Row row = measure(batch);
     fmt::print("| {} | {} | {} | {:.0f} | {:.0f} | {:.1f} |\n", row.name, row.different,
