@@ -28,28 +28,31 @@ std::uint64_t next_word(void* random) { return static_cast<SecretRandom*>(random
 struct KnownFunction {
   std::string_view name;
   Interval (*range)(const Interval&);
+  SignSet domain;  // signs of arguments at which it is certainly defined
   bool increasing = false;
   std::int64_t value = 0;
   std::int64_t argument = 0;
 };
 
 const KnownFunction* known_function(std::string_view name) {
+  constexpr SignSet kAny = SignSet::all();
+  constexpr SignSet kSome = SignSet();
   static constexpr KnownFunction kFunctions[] = {
-      {"exp", exp, true, 1, 0},
-      {"log", log, true, 0, 1},
-      {"sqrt", sqrt, true, 0, 0},
-      {"erf", erf, true, 0, 0},
-      {"asin", asin, true, 0, 0},
-      {"atan", atan, true, 0, 0},
-      {"asinh", asinh, true},
-      {"acosh", acosh, true, 0, 1},
-      {"atanh", atanh, true, 0, 0},
-      {"acos", acos},
-      {"sin", sin},
-      {"cos", cos},
-      {"floor", floor},
-      {"round", round},
-      {"trunc", trunc},
+      {"exp", exp, kAny, true, 1, 0},
+      {"log", log, SignSet::of(1), true, 0, 1},
+      {"sqrt", sqrt, SignSet::not_negative(), true, 0, 0},
+      {"erf", erf, kAny, true, 0, 0},
+      {"asin", asin, kSome, true, 0, 0},
+      {"atan", atan, kAny, true, 0, 0},
+      {"asinh", asinh, kAny, true, 0, 0},
+      {"acosh", acosh, kSome, true, 0, 1},
+      {"atanh", atanh, kSome, true, 0, 0},
+      {"acos", acos, kSome},
+      {"sin", sin, kAny},
+      {"cos", cos, kAny},
+      {"floor", floor, kAny},
+      {"round", round, kAny},
+      {"trunc", trunc, kAny},
   };
   const auto* found = std::find_if(std::begin(kFunctions), std::end(kFunctions),
                                    [&](const KnownFunction& f) { return f.name == name; });
@@ -157,18 +160,18 @@ Formal CellAlgebra::free_input(std::uint32_t element, const InputFacts& facts,
   if (positive_root) {
     const Formal root = x;
     x = positive(root);
+    entries_[x.p[0]].form = LinearForm::atom(element);
+    entries_[x.p[0]].range = range;
     Formal power = root;
     for (std::int64_t n = 1; n < kRootOrder; ++n, power = multiply(power, root)) {
       name_atom(power, "power " + std::to_string(n), x);
     }
-    entries_[x.p[0]].form = LinearForm::atom(element);
-    entries_[x.p[0]].range = range;
   }
   Entry& known = entries_[x.p[0]];
   known.signs = signs_of(range);
   if (facts.low >= 0.0) known.signs = known.signs & SignSet::of(1);
   if (facts.high <= 0.0) known.signs = known.signs & SignSet::of(-1);
-  atoms_[element] = {known.signs, range, {}, {}, {}, x};
+  atoms_[element] = {known.signs, range, true, {}, {}, {}, x};
   return x;
 }
 
@@ -220,6 +223,7 @@ void CellAlgebra::recognise(Entry& entry, const std::optional<LinearForm>& form,
   known = true;
   if (Entry* same = find(entry.field)) {
     entry.form = same->form;
+    if (!same->total) return;
     entry.signs = entry.signs & same->signs;
     entry.range = {std::max(entry.range.low, same->range.low),
                    std::min(entry.range.high, same->range.high)};
@@ -227,7 +231,7 @@ void CellAlgebra::recognise(Entry& entry, const std::optional<LinearForm>& form,
   }
   if (const Entry* other = find(field_.negate(entry.field))) {
     entry.form = -other->form;
-    entry.signs = entry.signs & negated(other->signs);
+    if (other->total) entry.signs = entry.signs & negated(other->signs);
     return;
   }
   known = form.has_value();
@@ -260,7 +264,7 @@ Formal CellAlgebra::made(Entry entry, const std::optional<LinearForm>& form) con
   x.p[0] = entries_.size();
   if (!known) {
     entry.form = LinearForm::atom(static_cast<std::uint32_t>(atoms_.size()));
-    atoms_.push_back({entry.signs, entry.range, {}, {}, {}, x});
+    atoms_.push_back({entry.signs, entry.range, entry.total, {}, {}, {}, x});
   }
   entry_numbers_.emplace(entry.field.p, entries_.size());
   entries_.push_back(std::move(entry));
@@ -274,14 +278,16 @@ Formal CellAlgebra::add(const Formal& a, const Formal& b) const {
                bounds_.add(x.bound, y.bound),
                x.range + y.range,
                sum(x.signs, y.signs),
-               {}},
+               {},
+               x.total && y.total},
               sum(x.form, y.form));
 }
 
 Formal CellAlgebra::negate(const Formal& a) const {
   const Entry& x = at(a);
-  return made({field_.negate(x.field), bounds_.negate(x.bound), -x.range, negated(x.signs), {}},
-              -x.form);
+  return made(
+      {field_.negate(x.field), bounds_.negate(x.bound), -x.range, negated(x.signs), {}, x.total},
+      -x.form);
 }
 
 Formal CellAlgebra::multiply(const Formal& a, const Formal& b) const {
@@ -300,7 +306,8 @@ Formal CellAlgebra::multiply(const Formal& a, const Formal& b) const {
             bounds_.multiply(x.bound, y.bound),
             square ? abs(x.range) * abs(x.range) : x.range * y.range,
             lamina::product(x.signs, y.signs) & (square ? SignSet::not_negative() : SignSet::all()),
-            {}},
+            {},
+            x.total && y.total},
            form);
   if (atoms_.size() == known) return result;
   if (square) name_atom(result, kSquare, a);
@@ -315,7 +322,12 @@ Formal CellAlgebra::divide(const Formal& a, const Formal& b) const {
   const Formal bound = field.finite() ? bounds_.divide(x.bound, y.bound) : field;
   if (!bound.finite()) return poison();
   const std::size_t known = atoms_.size();
-  const Formal result = made({field, bound, x.range / y.range, quotient(x.signs, y.signs), {}},
+  const Formal result = made({field,
+                              bound,
+                              x.range / y.range,
+                              quotient(x.signs, y.signs),
+                              {},
+                              x.total && y.total && !y.signs.has(0)},
                              y.form.is_constant() ? quotient(x.form, y.form) : std::nullopt);
   if (atoms_.size() > known) atoms_.back().factors = {a, b};
   return result;
@@ -403,7 +415,9 @@ Formal CellAlgebra::fresh(std::string_view name, std::span<const Formal> operand
   SignSet signs = name == "exp" ? SignSet::of(1) : SignSet::all();
   if (plain && name == "sqrt") signs = at(operands[0]).signs & SignSet::not_negative();
   const std::size_t known = atoms_.size();
-  Formal value = made({field, bound, range, signs, {}}, std::nullopt);
+  const bool total =
+      plain && at(operands[0]).total && at(operands[0]).signs.within(function->domain);
+  Formal value = made({field, bound, range, signs, {}, total}, std::nullopt);
   if (atoms_.size() > known && plain && function->increasing) name_atom(value, name, operands[0]);
   value = new_variable(value);
   return fresh_values_.emplace(field.p, value).first->second;
@@ -499,8 +513,8 @@ SignSet CellAlgebra::signs(const Formal& difference, SignSet asked) const {
   }
   if (found == predicate_numbers_.end()) {
     found = predicate_numbers_.emplace(form, predicates_.size()).first;
-    predicates_.push_back({primitive_value(d), form});
-    decide(d, form);
+    predicates_.push_back({primitive_value(d), form, is_total(form)});
+    decide(d);
   }
   const std::size_t number = found->second;
   const Decision& decision = path_[number];
@@ -518,10 +532,11 @@ Formal CellAlgebra::primitive_value(const Formal& d) const {
   return field_.divide(scaled, field_.integer(divisor));
 }
 
-void CellAlgebra::decide(const Formal& d, const LinearForm& form) const {
+void CellAlgebra::decide(const Formal& d) const {
+  const LinearForm& form = predicates_.back().form;
   const std::size_t most = at_a_point_ ? kMostValues : kMostDecisions;
   const std::size_t number = predicates_.size() - 1;
-  SignSet feasible = at_a_point_ ? at(d).signs : feasible_signs(d, form);
+  SignSet feasible = at_a_point_ ? at(d).signs : feasible_signs();
   if (feasible.empty()) {
     if (!infeasible_) infeasible_ = number;
     feasible = SignSet::all();
@@ -543,18 +558,42 @@ void CellAlgebra::decide(const Formal& d, const LinearForm& form) const {
   if (of_inputs && path_[number].outcome == SignSet::of(0) && !tie_) tie_ = {number, form};
 }
 
-SignSet CellAlgebra::feasible_signs(const Formal& d, const LinearForm& form) const {
-  SignSet feasible = signs_by_factors(predicates_.back().value, at(d).signs);
+bool CellAlgebra::is_total(const LinearForm& form) const {
+  return std::all_of(form.terms.begin(), form.terms.end(),
+                     [&](const auto& term) { return atoms_[term.first].total; });
+}
+
+SignSet CellAlgebra::signs_by_range(const LinearForm& form) const {
+  const auto number = [](std::int64_t n) {
+    const auto x = static_cast<double>(n);
+    return Interval{std::nextafter(x, -kInfinity), std::nextafter(x, kInfinity)};
+  };
+  if (form.terms.size() == 1 && form.constant == 0) {
+    const SignSet signs = atoms_[form.terms[0].first].signs;
+    return form.terms[0].second > 0 ? signs : negated(signs);
+  }
+  Interval range = form.constant == 0 ? Interval{} : number(form.constant);
+  for (const auto& [atom, coefficient] : form.terms) {
+    range = range + number(coefficient) * atoms_[atom].range;
+  }
+  return signs_of(range);
+}
+
+// Of the newest predicate, with the answers before it.
+SignSet CellAlgebra::feasible_signs() const {
+  const Predicate& newest = predicates_.back();
+  if (!newest.total) return SignSet::all();
+  SignSet feasible = signs_by_factors(newest.value, signs_by_range(newest.form));
   std::vector<Inequality> system = given_;
   for (std::size_t k = 0; k + 1 < predicates_.size(); ++k) {
-    add_signs(system, predicates_[k].form, path_[k].outcome);
+    if (predicates_[k].total) add_signs(system, predicates_[k].form, path_[k].outcome);
   }
-  add_facts_of_atoms(system, form);
-  system = connected(system, form);
+  add_facts_of_atoms(system, newest.form);
+  system = connected(system, newest.form);
   for (const int sign : kSigns) {
     if (!feasible.has(sign)) continue;
     std::vector<Inequality> with = system;
-    add_signs(with, form, SignSet::of(sign));
+    add_signs(with, newest.form, SignSet::of(sign));
     if (solve(with).infeasible) feasible = feasible - SignSet::of(sign);
   }
   return feasible;
@@ -582,11 +621,12 @@ SignSet CellAlgebra::signs_by_factors(const Formal& value, SignSet feasible) con
   constexpr std::size_t kMostFactors = 24;
   std::vector<std::pair<Formal, SignSet>> known;
   for (std::size_t k = 0; k + 1 < predicates_.size() && known.size() < kMostFactors; ++k) {
+    if (!predicates_[k].total) continue;
     known.emplace_back(predicates_[k].value, path_[k].outcome);
   }
   for (const Atom& atom : atoms_) {
     if (known.size() == kMostFactors) break;
-    if (!atom.value || atom.signs == SignSet::all()) continue;
+    if (!atom.value || !atom.total || atom.signs == SignSet::all()) continue;
     known.emplace_back(at(*atom.value).field, atom.signs);
   }
   // Keeps the signs of d with which left and right = +-left may have the same sign.

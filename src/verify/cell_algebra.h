@@ -116,11 +116,15 @@ class CellAlgebra final : public Algebra {
     Interval range;
     SignSet signs;
     LinearForm form;
+    // Defined at every real point. Of others, which a selection may leave aside where they are not
+    // defined, nothing follows about the points of a path.
+    bool total = true;
   };
   // An atom may be known as an increasing function of an argument or its square.
   struct Atom {
     SignSet signs = SignSet::all();
     Interval range;
+    bool total = true;
     std::string function;
     std::optional<Formal> argument;
     std::optional<std::pair<Formal, Formal>> factors;  // or numerator and denominator
@@ -129,6 +133,7 @@ class CellAlgebra final : public Algebra {
   struct Predicate {
     Formal value;     // in the field
     LinearForm form;  // primitive; of the same number
+    bool total = true;
   };
   using Residues = std::array<std::uint64_t, kLanes>;
   struct ResiduesHash {
@@ -148,8 +153,10 @@ class CellAlgebra final : public Algebra {
   std::optional<std::pair<Formal, Formal>> factors_of(LinearForm form) const;
   Formal primitive_value(const Formal& d) const;
   std::optional<Formal> argument_difference(LinearForm form) const;
-  void decide(const Formal& d, const LinearForm& form) const;
-  SignSet feasible_signs(const Formal& d, const LinearForm& form) const;
+  void decide(const Formal& d) const;
+  SignSet feasible_signs() const;
+  SignSet signs_by_range(const LinearForm& form) const;
+  bool is_total(const LinearForm& form) const;
   SignSet signs_by_factors(const Formal& value, SignSet feasible) const;
   void add_facts_of_atoms(std::vector<Inequality>& system, const LinearForm& form) const;
 

@@ -2,6 +2,7 @@
 #include "verify/cell_level.h"
 
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <cmath>
@@ -113,6 +114,18 @@ TEST_CASE("what is wrong where a product of two inputs decides is not accepted")
            "select(exp(x) == y, y, 0) = 0",
            "max(floor(x), x) = floor(x)",
        }) {
+    CHECK_MESSAGE(check_text(text).outcome != Outcome::kEquivalent, text);
+  }
+}
+
+// At x y = 1, on the first answers, 1/(x y - 1) is not defined, and nothing may follow from it.
+TEST_CASE("what is left aside where it is not defined decides nothing") {
+  for (const char* other : {"1/(x*y - 1) - 1", "a/(x*y - 1) - 1", "log(x*y - 1)/(x*y - 1)"}) {
+    const std::string aside =
+        fmt::format("select({} - (x*y - 1) > 0, max({}, 0), 3)", other[0], other);
+    const std::string text =
+        fmt::format("select(x*y == 1, 7, {0}) = select(x*y == 1, 8, {0})",
+                    other[0] == 'l' ? "max(" + std::string(other) + ", 0)" : aside);
     CHECK_MESSAGE(check_text(text).outcome != Outcome::kEquivalent, text);
   }
 }
