@@ -110,6 +110,10 @@ class CellAlgebra final : public Algebra {
   bool overflowed() const { return bounds_.overflowed(); }
 
  private:
+  static constexpr std::size_t kMostValues = std::size_t{1} << 19;
+  static constexpr std::string_view kSquare = "square";
+  static constexpr int kHighestPower = 4;  // of a value that is compared with others
+
   struct Entry {
     Formal field;
     Formal bound;
