@@ -457,11 +457,12 @@ Json to_json(const Tally& t) {
   return json;
 }
 
-// Products of matrices of this size.
+// Products of a [kSize, kDepth] and a [kDepth, kSize] matrix.
 constexpr std::size_t kSize = 192;
+constexpr std::size_t kDepth = 512;
 using Packed = std::vector<std::uint32_t>;
 
-// c = a b with the reductions of the packed arithmetic at every step. [kSize, kSize] each; the
+// c = a b with the reductions of the packed arithmetic at every step. The
 // inner loop is over columns, so that the compiler makes vectors of it.
 __attribute__((optimize("O3"), target("avx2"))) void packed_product(const Packed& a,
                                                                     const Packed& b, Packed& c) {
@@ -469,8 +470,8 @@ __attribute__((optimize("O3"), target("avx2"))) void packed_product(const Packed
   std::fill(c.begin(), c.end(), 0);
   for (std::size_t i = 0; i < kSize; ++i) {
     std::uint32_t* const row = &c[i * kSize];
-    for (std::size_t k = 0; k < kSize; ++k) {
-      const std::uint32_t x = a[i * kSize + k];
+    for (std::size_t k = 0; k < kDepth; ++k) {
+      const std::uint32_t x = a[i * kDepth + k];
       const std::uint32_t xp = x % M::kP, xq = x % M::kQ;
       const std::uint32_t* const y = &b[k * kSize];
       for (std::size_t j = 0; j < kSize; ++j) {
@@ -490,10 +491,10 @@ __attribute__((optimize("O3"), target("avx2"))) void split_product(const Residue
                                                                    std::vector<std::int32_t>& c) {
   for (std::size_t i = 0; i < kSize; ++i) {
     for (std::size_t j = 0; j < kSize; ++j) {
-      const std::int16_t* const x = &a[i * kSize];
-      const std::int16_t* const y = &b_transposed[j * kSize];
+      const std::int16_t* const x = &a[i * kDepth];
+      const std::int16_t* const y = &b_transposed[j * kDepth];
       std::int32_t sum = 0;
-      for (std::size_t k = 0; k < kSize; ++k) sum += x[k] * y[k];
+      for (std::size_t k = 0; k < kDepth; ++k) sum += x[k] * y[k];
       c[i * kSize + j] = sum;
     }
   }
@@ -520,9 +521,9 @@ struct Rates {  // multiply-accumulates of a pair of residues, per second
 
 Rates measure_rates() {
   using M = MirageField;
-  constexpr double kProducts = static_cast<double>(kSize * kSize * kSize);
+  constexpr double kProducts = static_cast<double>(kSize * kSize * kDepth);
   Random random(kSeed);
-  Packed a(kSize * kSize), b(a.size()), c(a.size());
+  Packed a(kSize * kDepth), b(a.size()), c(kSize * kSize);
   for (Packed* matrix : {&a, &b}) {
     for (std::uint32_t& x : *matrix) x = static_cast<std::uint32_t>(pick(random, M::kPacked));
   }
@@ -531,10 +532,10 @@ Rates measure_rates() {
     ap.push_back(static_cast<std::int16_t>(x % M::kP));
     aq.push_back(static_cast<std::int16_t>(x % M::kQ));
   }
-  for (std::size_t k = 0; k < kSize; ++k) {
+  for (std::size_t k = 0; k < kDepth; ++k) {
     for (std::size_t j = 0; j < kSize; ++j) {
-      bp[j * kSize + k] = static_cast<std::int16_t>(b[k * kSize + j] % M::kP);
-      bq[j * kSize + k] = static_cast<std::int16_t>(b[k * kSize + j] % M::kQ);
+      bp[j * kDepth + k] = static_cast<std::int16_t>(b[k * kSize + j] % M::kP);
+      bq[j * kDepth + k] = static_cast<std::int16_t>(b[k * kSize + j] % M::kQ);
     }
   }
   std::vector<std::int32_t> cp(c.size()), cq(c.size());
@@ -552,19 +553,19 @@ Rates measure_rates() {
   SecretRandom secret = verify_test::seeded(kSeed);
   const ResidueField field(verify_test::large_pairs(), verify_test::next_word, &secret);
   std::vector<Formal> x, y, totals(kSize * kSize);
-  for (std::size_t i = 0; i < c.size(); ++i)
+  for (std::size_t i = 0; i < a.size(); ++i)
     x.push_back(field.random()), y.push_back(field.random());
-  const auto size = static_cast<std::int64_t>(kSize);
+  const auto size = static_cast<std::int64_t>(kSize), depth = static_cast<std::int64_t>(kDepth);
   std::vector<std::int64_t> along, across;
-  for (std::int64_t k = 0; k < size; ++k) along.push_back(k), across.push_back(k * size);
+  for (std::int64_t k = 0; k < depth; ++k) along.push_back(k), across.push_back(k * size);
   rates.ours =
       kProducts * kLanes * rate_of([&] {
-        check(field.products({x.data(), size, size, along}, {y.data(), size, 1, across}, totals),
+        check(field.products({x.data(), size, depth, along}, {y.data(), size, 1, across}, totals),
               "products of {} rows are too few", size);
       });
   std::array<Modulus, kLanes> moduli;
   for (std::size_t i = 0; i < kLanes; ++i) moduli[i] = Modulus(field.pairs()[i].p);
-  LaneMatrix left{size, size, {}}, right{size, size, {}};
+  LaneMatrix left{size, depth, {}}, right{size, depth, {}};
   for (const Formal& e : x) left.elements.push_back(e.p);
   for (const Formal& e : y) right.elements.push_back(e.p);
   rates.values = kProducts * kLanes * rate_of([&] { lane_products(left, right, moduli); });

@@ -8,32 +8,31 @@ namespace lamina {
 
 constexpr int kKernelLanes = 4;
 
-// One element of a panel.
+// One element.
 struct alignas(32) LaneWords {
   std::uint64_t lane[kKernelLanes];
 };
 
-// high * 2^LaneKernel::scale + low, for each lane.
-struct LaneSum {
-  std::int64_t high[kKernelLanes];
-  std::int64_t low[kKernelLanes];
+// The moduli of all lanes, all below 2^50, or all below 2^31 and then `narrow`.
+struct LaneModuli {
+  LaneWords value;
+  bool narrow;
+  LaneWords power_26, power_30, power_50, power_76;  // residues of powers of two
 };
 
 struct LaneKernel {
-  static constexpr std::int64_t kMostTerms = 2048;
-  static constexpr std::int64_t kNarrow = std::int64_t{1} << 31;  // moduli up to this are narrow
+  static constexpr std::int64_t kMostTerms = 512;
 
   const char* name;
-  // Of a block of the product. Panels of a block have [depth][rows or columns].
+  // Of a block of the product. Panels of a block are [depth][rows or columns].
   int rows;
   int columns;
-  int scale;         // for moduli below 2^50
-  int narrow_scale;  // for moduli below 2^31
-  // The word of a panel that stands for a residue below `modulus`.
-  std::uint64_t (*word)(std::uint64_t residue, std::uint64_t modulus);
-  // All sums of a block, row by row, of at most kMostTerms terms each.
-  void (*block)(const LaneWords* a, const LaneWords* b, std::int64_t depth, LaneSum* sums);
-  void (*narrow_block)(const LaneWords* a, const LaneWords* b, std::int64_t depth, LaneSum* sums);
+  // Writes what stands for `count` residues to every `stride`-th element of a panel.
+  void (*pack)(const LaneWords* from, std::int64_t count, const LaneModuli& moduli, LaneWords* to,
+               std::int64_t stride);
+  // The residues of all sums of a block, row by row, of at most kMostTerms terms each.
+  void (*block)(const LaneWords* a, const LaneWords* b, std::int64_t depth,
+                const LaneModuli& moduli, LaneWords* sums);
 };
 
 extern const LaneKernel kPortableKernel;

@@ -10,12 +10,14 @@ namespace {
 
 constexpr int kRows = 6;
 constexpr int kColumns = 2;
-constexpr int kScale = 52;
+void pack(const LaneWords* from, std::int64_t count, const LaneModuli&, LaneWords* to,
+          std::int64_t stride) {
+  for (std::int64_t k = 0; k < count; ++k) to[k * stride] = from[k];
+}
 
-std::uint64_t word(std::uint64_t residue, std::uint64_t) { return residue; }
-
-// 2048 halves of 52 bits fit into 63.
-void block(const LaneWords* a, const LaneWords* b, std::int64_t depth, LaneSum* sums) {
+// kMostTerms halves of 52 bits fit into 61.
+void block(const LaneWords* a, const LaneWords* b, std::int64_t depth, const LaneModuli& moduli,
+           LaneWords* sums) {
   __m512i low[kRows], high[kRows];
 #pragma GCC unroll 6
   for (int i = 0; i < kRows; ++i) low[i] = high[i] = _mm512_setzero_si512();
@@ -32,19 +34,21 @@ void block(const LaneWords* a, const LaneWords* b, std::int64_t depth, LaneSum* 
     b += kColumns;
   }
   for (int i = 0; i < kRows; ++i) {
-    alignas(64) std::int64_t l[kColumns * kKernelLanes], h[kColumns * kKernelLanes];
+    alignas(64) std::uint64_t l[kColumns * kKernelLanes], h[kColumns * kKernelLanes];
     _mm512_store_si512(l, low[i]);
     _mm512_store_si512(h, high[i]);
     for (int at = 0; at < kColumns * kKernelLanes; ++at) {
-      sums[i * kColumns + at / kKernelLanes].high[at % kKernelLanes] = h[at];
-      sums[i * kColumns + at / kKernelLanes].low[at % kKernelLanes] = l[at];
+      const int lane = at % kKernelLanes;
+      const unsigned __int128 sum = (static_cast<unsigned __int128>(h[at]) << 52) + l[at];
+      sums[i * kColumns + at / kKernelLanes].lane[lane] =
+          static_cast<std::uint64_t>(sum % moduli.value.lane[lane]);
     }
   }
 }
 
 }  // namespace
 
-const LaneKernel kIfmaKernel = {"ifma", kRows, kColumns, kScale, kScale, word, block, block};
+const LaneKernel kIfmaKernel = {"ifma", kRows, kColumns, pack, block};
 
 }  // namespace lamina
 #endif

@@ -6,11 +6,14 @@ namespace {
 
 constexpr int kRows = 2;
 constexpr int kColumns = 2;
-constexpr int kScale = 62;
 
-std::uint64_t word(std::uint64_t residue, std::uint64_t) { return residue; }
+void pack(const LaneWords* from, std::int64_t count, const LaneModuli&, LaneWords* to,
+          std::int64_t stride) {
+  for (std::int64_t k = 0; k < count; ++k) to[k * stride] = from[k];
+}
 
-void block(const LaneWords* a, const LaneWords* b, std::int64_t depth, LaneSum* sums) {
+void block(const LaneWords* a, const LaneWords* b, std::int64_t depth, const LaneModuli& moduli,
+           LaneWords* sums) {
   for (int lane = 0; lane < kKernelLanes; ++lane) {
     unsigned __int128 total[kRows][kColumns] = {};
     const LaneWords* x = a;
@@ -26,9 +29,8 @@ void block(const LaneWords* a, const LaneWords* b, std::int64_t depth, LaneSum* 
     }
     for (int i = 0; i < kRows; ++i) {
       for (int j = 0; j < kColumns; ++j) {
-        LaneSum& sum = sums[i * kColumns + j];
-        sum.high[lane] = static_cast<std::int64_t>(total[i][j] >> kScale);
-        sum.low[lane] = static_cast<std::int64_t>(total[i][j] & ((std::uint64_t{1} << kScale) - 1));
+        sums[i * kColumns + j].lane[lane] =
+            static_cast<std::uint64_t>(total[i][j] % moduli.value.lane[lane]);
       }
     }
   }
@@ -36,7 +38,6 @@ void block(const LaneWords* a, const LaneWords* b, std::int64_t depth, LaneSum* 
 
 }  // namespace
 
-const LaneKernel kPortableKernel = {"portable", kRows, kColumns, kScale,
-                                    kScale,     word,  block,    block};
+const LaneKernel kPortableKernel = {"portable", kRows, kColumns, pack, block};
 
 }  // namespace lamina

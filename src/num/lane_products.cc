@@ -29,12 +29,29 @@ std::vector<const LaneKernel*> kernels_here() {
   return kernels;
 }
 
-// Terms between two reductions: a panel of each operand stays in the caches.
-constexpr std::int64_t kRun = 512;
-static_assert(kRun <= LaneKernel::kMostTerms);
+static_assert(sizeof(Lanes) == sizeof(LaneWords));
 
-// Lines [first, first + width) of the terms [from, to) for a kernel; lines that are not there are
-// 0.
+LaneWords words_of(const Lanes& x) {
+  LaneWords words;
+  std::copy(x.begin(), x.end(), words.lane);
+  return words;
+}
+
+LaneModuli kernel_moduli(const Moduli& moduli) {
+  constexpr std::uint64_t kNarrow = std::uint64_t{1} << 31;
+  LaneModuli result{{}, true, {}, {}, {}, {}};
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    result.value.lane[i] = moduli[i].value();
+    result.narrow = result.narrow && moduli[i].value() < kNarrow;
+    result.power_26.lane[i] = moduli[i].power(2, 26);
+    result.power_30.lane[i] = moduli[i].power(2, 30);
+    result.power_50.lane[i] = moduli[i].power(2, 50);
+    result.power_76.lane[i] = moduli[i].power(2, 76);
+  }
+  return result;
+}
+
+// The terms [from, to) of all lines, `width` lines to a panel; lines that are not there are 0.
 struct Panels {
   std::int64_t width;
   std::int64_t from;
@@ -43,16 +60,15 @@ struct Panels {
 };
 
 std::vector<LaneWords> packed(const LaneMatrix& matrix, const Panels& panels,
-                              const LaneKernel& kernel, const Moduli& moduli) {
+                              const LaneKernel& kernel, const LaneModuli& moduli) {
   const std::int64_t count = (matrix.lines + panels.width - 1) / panels.width;
   std::vector<LaneWords> words(static_cast<std::size_t>(count * panels.size()));
-  for (std::int64_t line = 0; line < matrix.lines; ++line) {
-    LaneWords* to = words.data() + line / panels.width * panels.size() + line % panels.width;
-    const Lanes* from = matrix.elements.data() + line * matrix.depth;
-    for (std::int64_t k = panels.from; k < panels.to; ++k, to += panels.width) {
-      for (std::size_t i = 0; i < kLanes; ++i)
-        to->lane[i] = kernel.word(from[k][i], moduli[i].value());
-    }
+  std::vector<LaneWords> line(static_cast<std::size_t>(panels.to - panels.from));
+  for (std::int64_t i = 0; i < matrix.lines; ++i) {
+    const auto first = matrix.elements.begin() + i * matrix.depth;
+    std::transform(first + panels.from, first + panels.to, line.begin(), words_of);
+    kernel.pack(line.data(), panels.to - panels.from, moduli,
+                words.data() + i / panels.width * panels.size() + i % panels.width, panels.width);
   }
   return words;
 }
@@ -60,20 +76,12 @@ std::vector<LaneWords> packed(const LaneMatrix& matrix, const Panels& panels,
 class Product {
  public:
   Product(const LaneMatrix& a, const LaneMatrix& b, const Moduli& moduli, const LaneKernel& kernel)
-      : a_(a), b_(b), moduli_(moduli), kernel_(kernel) {
-    narrow_ = std::all_of(moduli.begin(), moduli.end(), [](const Modulus& m) {
-      return m.value() < static_cast<std::uint64_t>(LaneKernel::kNarrow);
-    });
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      const int scale = narrow_ ? kernel.narrow_scale : kernel.scale;
-      power_[i] = moduli[i].reduce(std::int64_t{1} << scale);
-    }
-  }
+      : a_(a), b_(b), moduli_(moduli), lanes_(kernel_moduli(moduli)), kernel_(kernel) {}
 
   std::vector<Lanes> run() {
     totals_.assign(static_cast<std::size_t>(a_.lines * b_.lines), Lanes{});
-    for (std::int64_t from = 0; from < a_.depth; from += kRun) {
-      terms(from, std::min(from + kRun, a_.depth));
+    for (std::int64_t from = 0; from < a_.depth; from += LaneKernel::kMostTerms) {
+      terms(from, std::min(from + LaneKernel::kMostTerms, a_.depth));
     }
     return std::move(totals_);
   }
@@ -82,30 +90,29 @@ class Product {
   void terms(std::int64_t from, std::int64_t to) {
     const Panels rows{kernel_.rows, from, to};
     const Panels columns{kernel_.columns, from, to};
-    const std::vector<LaneWords> a = packed(a_, rows, kernel_, moduli_);
-    const std::vector<LaneWords> b = packed(b_, columns, kernel_, moduli_);
-    const auto block = narrow_ ? kernel_.narrow_block : kernel_.block;
-    std::vector<LaneSum> sums(static_cast<std::size_t>(rows.width * columns.width));
+    const std::vector<LaneWords> a = packed(a_, rows, kernel_, lanes_);
+    const std::vector<LaneWords> b = packed(b_, columns, kernel_, lanes_);
+    std::vector<LaneWords> sums(static_cast<std::size_t>(rows.width * columns.width));
     for (std::int64_t j = 0; j < b_.lines; j += columns.width) {
       const LaneWords* right = b.data() + j / columns.width * columns.size();
       for (std::int64_t i = 0; i < a_.lines; i += rows.width) {
-        block(a.data() + i / rows.width * rows.size(), right, to - from, sums.data());
-        add(i, j, sums);
+        kernel_.block(a.data() + i / rows.width * rows.size(), right, to - from, lanes_,
+                      sums.data());
+        put(i, j, sums, from == 0);
       }
     }
   }
 
-  void add(std::int64_t first_row, std::int64_t first_column, std::span<const LaneSum> sums) {
+  void put(std::int64_t first_row, std::int64_t first_column, std::span<const LaneWords> sums,
+           bool first) {
     const std::int64_t rows = std::min<std::int64_t>(kernel_.rows, a_.lines - first_row);
     const std::int64_t columns = std::min<std::int64_t>(kernel_.columns, b_.lines - first_column);
     for (std::int64_t i = 0; i < rows; ++i) {
       Lanes* total = totals_.data() + (first_row + i) * b_.lines + first_column;
       for (std::int64_t j = 0; j < columns; ++j) {
-        const LaneSum& sum = sums[static_cast<std::size_t>(i * kernel_.columns + j)];
+        const LaneWords& sum = sums[static_cast<std::size_t>(i * kernel_.columns + j)];
         for (std::size_t k = 0; k < kLanes; ++k) {
-          const Modulus& m = moduli_[k];
-          const std::uint64_t high = m.multiply(m.reduce(sum.high[k]), power_[k]);
-          total[j][k] = m.add(total[j][k], m.add(high, m.reduce(sum.low[k])));
+          total[j][k] = first ? sum.lane[k] : moduli_[k].add(total[j][k], sum.lane[k]);
         }
       }
     }
@@ -114,9 +121,8 @@ class Product {
   const LaneMatrix& a_;
   const LaneMatrix& b_;
   const Moduli& moduli_;
+  LaneModuli lanes_;
   const LaneKernel& kernel_;
-  bool narrow_ = false;
-  Lanes power_{};  // 2^scale
   std::vector<Lanes> totals_;
 };
 
