@@ -108,6 +108,9 @@ struct Witness {
 struct Verdict {
   Outcome outcome = Outcome::kInconclusive;
   std::string reason;               // one line
+  // `equivalent` without any chance of error: both graphs have the same exact normal form, at the
+  // shapes that are listed. Only tried for small graphs of constant shapes without branches.
+  bool proved = false;
   std::optional<double> bits;       // proved, -log2 of the error, rounded down; empty: not computed
   std::vector<OutputBound> bounds;  // first binding
   int passes = 0;

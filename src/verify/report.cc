@@ -65,7 +65,8 @@ std::string Verdict::to_text() const {
   if (outcome == Outcome::kEquivalent && cells > 0 && !all_cells) {
     text += fmt::format(" on the {} cells seen", cells);
   }
-  text += fmt::format("{}: {}", close ? ", but numerically close" : "", reason);
+  text += proved ? ", proved: " : close ? ", but numerically close: " : ": ";
+  text += reason;
   if (close) {
     text +=
         fmt::format("\n  largest relative difference at the points tried: at most {:.2g}", *close);
@@ -94,6 +95,7 @@ std::string Verdict::to_json() const {
   json["version"] = 2;
   json["verdict"] = to_string(outcome);
   json["reason"] = reason;
+  json["proved"] = proved;
   json["bits"] = bits ? Json(*bits) : Json();
   json["passes"] = Json::Array{};
   for (std::size_t k = 0; k < digests.size(); ++k) json["passes"].push_back(report(digests[k], k));

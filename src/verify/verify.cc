@@ -12,6 +12,7 @@
 #include "verify/digest.h"
 #include "verify/domains.h"
 #include "verify/evaluate.h"
+#include "verify/exact_proof.h"
 #include "verify/inputs.h"
 #include "verify/pass.h"
 #include "verify/prime_supply.h"
@@ -136,6 +137,10 @@ class Verification {
     if (options_.bits > 0.0) verdict_.bits = std::min(bits, verdict_.bits.value_or(bits));
     verdict_.compared += account.count(true);
     verdict_.uncompared += account.count(false);
+    // A proof is worth its time where the bits are; it speaks about these sizes only.
+    verdict_.proved = options_.bits > 0.0 && verdict_.branches == 0 && a_.sizes.empty() &&
+                      b_.sizes.empty() && account.count(false) == 0 &&
+                      equal_normal_forms(a_, b_, plans, sizes);
     // A formal identity may hold where a branch makes both sides of a division vanish; real points
     // show that (docs/design/verify.md, "Definedness").
     if (verdict_.branches == 0 || account.count(false) > 0) return true;
@@ -256,14 +261,16 @@ class Verification {
                                verdict_.uncompared, verdict_.compared + verdict_.uncompared));
       return;
     }
-    if (verdict_.bits && *verdict_.bits < options_.bits) {
+    if (!verdict_.proved && verdict_.bits && *verdict_.bits < options_.bits) {
       inconclusive(
           fmt::format("all {} output elements agree in {}, which proves {:.1f} of {:.1f} bits",
                       verdict_.compared, passes, *verdict_.bits, options_.bits));
       return;
     }
     verdict_.outcome = Outcome::kEquivalent;
-    verdict_.reason = fmt::format("all {} output elements agree in {}", verdict_.compared, passes);
+    verdict_.reason = fmt::format(
+        "all {} output elements {}agree in {}", verdict_.compared,
+        verdict_.proved ? "have one exact normal form in both graphs and " : "", passes);
     if (verdict_.cells > 0) {
       verdict_.reason =
           fmt::format("all {} output elements agree on {} {} cells", verdict_.compared,
