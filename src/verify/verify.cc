@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "graph/op_def.h"
 #include "verify/branches.h"
 #include "verify/cell_level.h"
 #include "verify/digest.h"
@@ -84,7 +85,9 @@ class Verification {
   Verification(const Graph& a, const Graph& b, const VerifyOptions& options)
       : a_(a), b_(b), options_(options), names_(value_names(a)) {}
 
-  Verdict run() {
+  // `only_cells`: why nothing else can be done, or empty.
+  Verdict run(std::string only_cells = {}) {
+    only_cells_ = std::move(only_cells);
     const bool sized = !a_.sizes.empty() || !b_.sizes.empty();
     std::set<Sizes> tried;
     for (int k = 0; k < (sized ? options_.size_bindings : 1); ++k) {
@@ -102,6 +105,7 @@ class Verification {
     std::vector<InputPlan> plans = plan_inputs(a_, b_, sizes);
     add_facts(plans);
     if (verdict_.shapes.empty()) describe(plans);
+    if (!only_cells_.empty()) return agree_by_cells(only_cells_, plans, sizes);
     const PrimeProfile profile = prime_profile(uses_angles(a_, b_));
     integers_drawn_ = std::any_of(plans.begin(), plans.end(), [](const InputPlan& plan) {
       return !plan.real && plan.fixed.empty() && element_count(plan.shape) > 0;
@@ -122,7 +126,11 @@ class Verification {
       const auto mismatch = compare(pass, names_, account);
       if (!mismatch && options_.bits > 0.0) count_primes(profile, shared, tuples, account);
       verdict_.tuples.insert(verdict_.tuples.end(), tuples.begin(), tuples.end());
-      if (mismatch) return agree_by_cells(*mismatch, plans, sizes);
+      if (mismatch) {
+        reject(*mismatch, plans, sizes);
+        if (verdict_.outcome != Outcome::kInconclusive || verdict_.branches == 0) return false;
+        return agree_by_cells(verdict_.reason, plans, sizes);
+      }
       if (options_.bits <= 0.0) break;
       if (p == 0) {
         error = pass_error(a_, b_, setting, pass, options_.bits);
@@ -176,10 +184,8 @@ class Verification {
 
   // What one pass could not show with branches as free variables; false when the verdict is
   // settled.
-  bool agree_by_cells(const Mismatch& mismatch, const std::vector<InputPlan>& plans,
+  bool agree_by_cells(const std::string& why, const std::vector<InputPlan>& plans,
                       const Sizes& sizes) {
-    reject(mismatch, plans, sizes);
-    if (verdict_.outcome != Outcome::kInconclusive || verdict_.branches == 0) return false;
     const CellSummary cells = look_at_cells(a_, b_, plans, sizes, options_);
     if (cells.point) {
       const WitnessSearch search = witness_at({a_, b_, plans, sizes, options_}, *cells.point);
@@ -187,7 +193,7 @@ class Verification {
     }
     verdict_.cells = cells.cells;
     if (!cells.agree) {
-      verdict_.reason += "; " + cells.reason;
+      inconclusive(why + "; " + cells.reason);
       return false;
     }
     if (options_.bits > 0.0) verdict_.bits = std::min(cells.bits, verdict_.bits.value_or(1e3));
@@ -304,6 +310,7 @@ class Verification {
   const VerifyOptions& options_;
   std::vector<std::string> names_;
   bool integers_drawn_ = false;  // the graphs depend on them, and so do the bounds
+  std::string only_cells_;
   bool only_seen_cells_ = false;
   Verdict verdict_;
 };
@@ -321,11 +328,23 @@ Verdict unsupported(const Graph& a, const Graph& b, std::string reason) {
   return verdict;
 }
 
+bool orders_values(const Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return node.op->order_form != nullptr ||
+           std::any_of(node.graphs.begin(), node.graphs.end(), orders_values);
+  });
+}
+
+// The order of values is not known in a field, but on a cell.
 Verdict verify_as_given(const Graph& a, const Graph& b, const VerifyOptions& options) {
   try {
     return Verification(a, b, options).run();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kUnsupported) throw;
+    if (orders_values(a) || orders_values(b)) {
+      Verdict verdict = Verification(a, b, options).run(error.what());
+      if (verdict.cells > 0 || verdict.outcome != Outcome::kInconclusive) return verdict;
+    }
     return unsupported(a, b, error.what());
   }
 }

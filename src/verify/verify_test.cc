@@ -376,8 +376,38 @@ TEST_CASE("indices are concrete, and stay inside the axis they index") {
   CHECK(outcome(embed(0), embed(1)) == Outcome::kDifferent);
 }
 
-TEST_CASE("orderings of reals are unsupported by name") {
-  const auto sorted = make({{6}}, [](Builder& b, auto& x) { return b.op("sort", {x[0]}); });
+TEST_CASE("orderings of reals are decided cell by cell") {
+  const auto sorted = [](std::int64_t n, bool descending) {
+    return make({{n}}, [&](Builder& b, auto& x) {
+      return b.op("sort", {x[0]}, {{"descending", descending}});
+    });
+  };
+  const Verdict same = verify(sorted(4, false), sorted(4, false));
+  CHECK(same.outcome == Outcome::kEquivalent);
+  CHECK(same.all_cells);
+  CHECK(same.cells >= 24);
+  CHECK(outcome(sorted(3, false), sorted(3, true)) == Outcome::kDifferent);
+  const auto total = [](bool ordered) {
+    return make({{1, 3}}, [&](Builder& b, auto& x) {
+      return b.sum(ordered ? b.op("sort", {x[0]}) : x[0], 1);
+    });
+  };
+  CHECK(outcome(total(true), total(false)) == Outcome::kEquivalent);
+  const auto greatest = [](bool top) {
+    return make({{1, 3}}, [&](Builder& b, auto& x) {
+      return top ? b.op("top_k", {x[0]}, {{"k", Dims{1}}, {"axis", 1}}) : b.max_of(x[0], 1);
+    });
+  };
+  CHECK(outcome(greatest(true), greatest(false)) == Outcome::kEquivalent);
+  const Verdict many = verify(sorted(9, false), sorted(9, false));
+  CHECK(many.outcome == Outcome::kInconclusive);
+  CHECK(many.cells == 8);
+}
+
+TEST_CASE("orderings of undefined values are unsupported by name") {
+  const auto sorted = make({{3}}, [](Builder& b, auto& x) {
+    return b.op("sort", {b.op("div", {x[0], b.op("sub", {x[0], x[0]})})});
+  });
   const Verdict verdict = verify(sorted, sorted);
   CHECK(verdict.outcome == Outcome::kUnsupported);
   CHECK(verdict.unsupported == std::vector<std::string>{"sort"});
