@@ -160,7 +160,7 @@ TEST_CASE("check: equivalent 0, different 1, unsupported 4, inconclusive 5, bad 
   write("b.lam", "reciprocal(exp(neg(x)))");
   write("c.lam", "exp(neg(x))");
   write("undefined.lam", "div(x, sub(x, x))");
-  write("sorted.lam", "sort(x)");
+  write("sorted.lam", "sort(div(x, sub(x, x)))");
   write_all(box.path("other.lam"), "lamina 1\ngraph g(x: f32[3]) {\n  return x\n}\n");
   const Outcome same = box.lamina("check $/a.lam $/b.lam --json $/report.json");
   CHECK(same.status == 0);
@@ -174,6 +174,35 @@ TEST_CASE("check: equivalent 0, different 1, unsupported 4, inconclusive 5, bad 
   CHECK(box.lamina("check $/sorted.lam $/sorted.lam").status == 4);
   CHECK(box.lamina("check $/undefined.lam $/undefined.lam").status == 5);
   box.refuses("check $/a.lam $/other.lam", 2, "input 'x' is f32[2, 4] and f32[3]");
+}
+
+TEST_CASE("check: branches by cells, all of them or as many as asked for") {
+  const Sandbox box;
+  const auto model = [](const char* size, const char* body) {
+    return std::string("lamina 1\ngraph g(x: f32[") + size + "]) {\n  y = " + body +
+           "\n  return y\n}\n";
+  };
+  for (const char* size : {"3", "70"}) {
+    write_all(box.path(std::string("inside") + size + ".lam"), model(size, "relu(mul(x, 2))"));
+    write_all(box.path(std::string("outside") + size + ".lam"), model(size, "mul(relu(x), 2)"));
+  }
+  const Outcome all = box.lamina("check $/inside3.lam $/outside3.lam --json $/report.json");
+  CHECK(all.status == 0);
+  CHECK(all.out.starts_with("equivalent: "));
+  Json report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("cells").integer() == 8);
+  CHECK(report.at("all_cells").flag());
+  const std::string pair = "check $/inside70.lam $/outside70.lam --json $/report.json ";
+  CHECK(box.lamina(pair).status == 5);
+  report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("reason").text().starts_with("equivalent on all 8 cells seen"));
+  const Outcome seen = box.lamina(pair + "--cells 3");
+  CHECK(seen.status == 0);
+  CHECK(seen.out.starts_with("equivalent on the 3 cells seen: "));
+  report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("cells").integer() == 3);
+  CHECK_FALSE(report.at("all_cells").flag());
+  box.refuses(pair + "--replay $/report.json", 2, "rests on cells");
 }
 
 TEST_CASE("identity: one pair, one text, and files") {
