@@ -83,6 +83,7 @@ class CellAlgebra final : public Algebra {
   bool before(const Formal& a, const Formal& b) const;
 
   const CellPath& path() const { return path_; }
+  std::size_t values() const { return entries_.size(); }  // that were computed
   // The first decision that has to tell 0 and 1 apart and does not: the cell is to be split.
   std::optional<std::size_t> to_split() const { return to_split_; }
   // The first decision that leaves no point of the reals on this path.

@@ -23,6 +23,7 @@ using Comparison = CellRun::Comparison;
 constexpr std::int64_t kMostCells = 4096;
 constexpr std::int64_t kMostRuns = 3 * kMostCells;
 constexpr std::size_t kMostOpen = 12;
+constexpr std::size_t kMostValues = std::size_t{1} << 22;  // computed for all cells in one pass
 constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
 constexpr int kFewestPasses = 2;
 constexpr int kSeenByDefault = 8;
@@ -205,6 +206,12 @@ class CellLevel {
     return true;
   }
 
+  // Counts the values of a run towards what all cells may take.
+  bool affordable(const CellRun& run) {
+    values_ += run.algebra().values();
+    return values_ <= kMostValues;
+  }
+
   // Follows the path; leaves in it what was decided.
   bool visit(std::size_t region, CellPath& path) {
     const CellRegion here = regions_[region];
@@ -212,6 +219,7 @@ class CellLevel {
       const CellRun run(problem_, passes_[0], {here, path, ranges_});
       const CellAlgebra& algebra = run.algebra();
       path = algebra.path();
+      if (!affordable(run)) return give_up("all cells would take too long");
       if (open_decisions(path) > kMostOpen) return give_up("there are too many branches");
       const std::size_t infeasible = algebra.infeasible().value_or(kNever);
       const std::size_t split =
@@ -306,7 +314,7 @@ class CellLevel {
 
   // Whether interval arithmetic shows that no point takes this path: the ranges of the inputs are
   // halved until it does.
-  bool without_points(std::size_t region, const CellPath& path) const {
+  bool without_points(std::size_t region, const CellPath& path) {
     constexpr int kMostBoxes = 200;
     constexpr std::size_t kMostElements = 8;
     if (ranges_.size() > kMostElements) return false;
@@ -314,9 +322,9 @@ class CellLevel {
     for (int i = 0; i < kMostBoxes && !boxes.empty(); ++i) {
       std::vector<Interval> box = boxes.front();
       boxes.pop_front();
-      if (CellRun(problem_, passes_[0], {regions_[region], path, box}).algebra().infeasible()) {
-        continue;
-      }
+      const CellRun run(problem_, passes_[0], {regions_[region], path, box});
+      if (!affordable(run)) return false;
+      if (run.algebra().infeasible()) continue;
       if (!halve(box, boxes)) return false;
     }
     return boxes.empty();
@@ -432,6 +440,7 @@ class CellLevel {
   std::vector<CellRegion> regions_;
   std::vector<Cell> cells_;
   CellSummary summary_;
+  std::size_t values_ = 0;
 };
 
 // Integers are concrete: the same in all passes.
