@@ -33,6 +33,7 @@ class Shrinker {
         wanted_(std::min(0.5 * result.gap, kEnough)),
         trials_(affordable_trials(pair)) {
     for (std::size_t i = 0; i < point.size(); ++i) {
+      simple_.push_back(simple_numbers(i));
       if (!pair.plans[i].fixed.empty()) continue;
       for (std::size_t k = 0; k < point[i].count(); ++k) elements_.emplace_back(i, k);
     }
@@ -82,10 +83,21 @@ class Shrinker {
     return Tensor::from_doubles(dtype, {1}, {&x, 1}).to_doubles()[0];
   }
 
+  // What elements of an input may become, from the simplest on: where its range is far from 0 also
+  // the integer next to the end that is nearer, and what lies in the middle.
+  std::vector<double> simple_numbers(std::size_t input) const {
+    std::vector<double> numbers(std::begin(kSimple), std::end(kSimple));
+    const InputFacts& facts = pair_.plans[input].facts;
+    numbers.push_back(facts.low >= 0.0 ? std::floor(facts.low) + 1.0 : std::ceil(facts.high) - 1.0);
+    numbers.push_back(stored(input, 0.5 * facts.low + 0.5 * facts.high));
+    std::erase_if(numbers, [&](double x) { return !allowed(input, x); });
+    return numbers;
+  }
+
   // How simple x is; less is simpler.
-  static std::size_t rank(double x) {
-    return static_cast<std::size_t>(std::find(std::begin(kSimple), std::end(kSimple), x) -
-                                    std::begin(kSimple));
+  std::size_t rank(std::size_t input, double x) const {
+    const std::vector<double>& numbers = simple_[input];
+    return static_cast<std::size_t>(std::find(numbers.begin(), numbers.end(), x) - numbers.begin());
   }
 
   // Keeps the candidate if the graphs still differ there.
@@ -134,23 +146,19 @@ class Shrinker {
 
   // Puts the simplest number there; false if it is there.
   bool simplify(RealPoint& candidate, const Element& e) const {
-    for (const double x : kSimple) {
-      if (!allowed(e.first, x)) continue;
-      if (x == get(candidate, e)) return false;
-      set(candidate, e, x);
-      return true;
-    }
-    return false;
+    const std::vector<double>& numbers = simple_[e.first];
+    if (numbers.empty() || numbers[0] == get(candidate, e)) return false;
+    set(candidate, e, numbers[0]);
+    return true;
   }
 
   void simplify_elements() {
     for (const Element& e : elements_) {
       if (trials_ == 0) return;
-      const double now = get(point_, e);
-      for (std::size_t k = 1; k < std::min(rank(now), std::size(kSimple)); ++k) {
-        if (!allowed(e.first, kSimple[k])) continue;
+      const std::size_t now = rank(e.first, get(point_, e));
+      for (std::size_t k = 1; k < now; ++k) {
         RealPoint candidate = point_;
-        set(candidate, e, kSimple[k]);
+        set(candidate, e, simple_[e.first][k]);
         if (keep(std::move(candidate))) break;
       }
     }
@@ -162,6 +170,7 @@ class Shrinker {
   double wanted_;
   int trials_;
   std::vector<Element> elements_;
+  std::vector<std::vector<double>> simple_;  // by input
 };
 
 }  // namespace

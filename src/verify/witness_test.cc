@@ -72,7 +72,7 @@ TEST_CASE("shrinking keeps to ranges, integer ranges, dtypes and claims") {
   const Verdict verdict = verdict_of(shifted(1.0), shifted(2.0), options);
   CHECK(asked);
   const auto& inputs = verdict.witness->inputs;
-  for (const double x : inputs[0].to_doubles()) CHECK((4.0 < x && x < 9.0));
+  for (const double x : inputs[0].to_doubles()) CHECK(x == 5.0);
   for (const double i : inputs[1].to_doubles()) CHECK((0.0 <= i && i < 5.0));
   CHECK(inputs[2].to_doubles()[0] > 0.25);
   for (const std::size_t k : {0, 2}) {
@@ -119,7 +119,7 @@ TEST_CASE("differences of the size of rounding are different, but numerically cl
   CHECK(*ulp.close < 3e-7);
   CHECK(ulp.to_text().starts_with("different, but numerically close: "));
   CHECK(ulp.to_json().find("\"close\": null") == std::string::npos);
-  CHECK(verdict_of(with(0.7, 1e-8), with(0.7, 2e-8)).close);
+  CHECK(verdict_of(with(0.7, 1.0), with(0.7, 1.0 + 1e-8)).close);
   CHECK_FALSE(verdict_of(with(0.7, 1e-3), with(0.7, 1e-2)).close);
   CHECK_FALSE(verdict_of(with(0.7, 1e-3), with(0.71, 1e-3)).close);
   // Equal at 0, and overflows elsewhere: nothing is known of most points.
