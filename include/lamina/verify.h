@@ -131,6 +131,11 @@ struct Verdict {
   // `different`, but numerically close: at no real point tried do the graphs differ by more than
   // this, relative to the greatest magnitude of the output, and it is no more than 1e-5.
   std::optional<double> close;
+  // How the graphs were compared when free variables alone did not decide; `tuples` are those of
+  // that evaluation then, and there are no digests.
+  std::string level;
+  // Tuples in which they agreed up to a choice of the signs of roots; nothing is proved by that.
+  int conjectural_tuples = 0;
 
   std::string to_text() const;
   std::string to_json() const;  // keys: docs/cli.md

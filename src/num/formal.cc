@@ -118,7 +118,9 @@ Formal Algebra::new_variable(Formal value) const {
 }
 
 Formal Algebra::remember_log(const Formal& value, const Formal& argument) const {
-  Variable& variable = variables_[terms_of(value).at(0).first];
+  const Terms& terms = terms_of(value);
+  if (terms.size() != 1) return value;  // a sum of other logarithms
+  Variable& variable = variables_[terms[0].first];
   if (!variable.argument) variable.argument = argument;
   has_logs_ = true;
   return value;

@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "num/formal.h"
+#include "num/formal_cbrt.h"
 
 namespace lamina {
 namespace {
@@ -322,6 +322,15 @@ Formal sqrt(const Formal& x) {
   }
   if (const auto exact = exact_power(x, 1, 2)) return *exact;
   return unary("sqrt", x);
+}
+
+Formal cbrt(const Formal& x) {
+  if (const auto value = x.algebra->known_integer(x)) {
+    const auto root = std::llround(std::cbrt(static_cast<double>(*value)));
+    if (root * root * root == *value) return x.algebra->integer(root);
+  }
+  if (const auto exact = x.finite() ? exact_power(x, 1, 3) : std::nullopt) return *exact;
+  return odd("cbrt", x);
 }
 
 Formal erf(const Formal& x) {

@@ -406,6 +406,11 @@ Formal BoundAlgebra::new_leaf() const {
   return new_variable(leaf);
 }
 
+Formal BoundAlgebra::with_fraction(Formal x, Fraction fraction) const {
+  x.p[0] = intern(std::move(fraction));
+  return x;
+}
+
 std::uint32_t BoundAlgebra::support_of_terms(const Formal& x) const {
   if (!traced()) return 0;
   Support support;

@@ -56,7 +56,7 @@ struct Support {
   bool operator==(const Support&) const = default;
 };
 
-class BoundAlgebra final : public Algebra {
+class BoundAlgebra : public Algebra {
  public:
   // Sizes alone are enough for theorem T1, and far quicker: supports are empty then but for their
   // mark, and the sizes of single exponents are not kept. Where there are few values, equal ones
@@ -129,6 +129,11 @@ class BoundAlgebra final : public Algebra {
   // Operands that were compared, and may have been taken for equal.
   const Function& comparisons() const { return comparisons_; }
 
+ protected:
+  Formal new_leaf() const;  // a fresh variable
+  // The same value with other majorants.
+  Formal with_fraction(Formal x, Fraction fraction) const;
+
  private:
   struct Rational {
     __int128 numerator = 0;
@@ -154,7 +159,6 @@ class BoundAlgebra final : public Algebra {
   void note_exponent(const Formal& x) const;
   void note_operand(Function& function, const Formal& x) const;
   void note_comparison(const Formal& a, const Formal& b) const;
-  Formal new_leaf() const;
   std::uint32_t support_of_terms(const Formal& x) const;
   // A line of an operand of a product all of whose elements have the same bounds.
   struct Line {

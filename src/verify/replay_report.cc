@@ -78,6 +78,12 @@ ReportedCheck read_report(std::string_view text) {
   for (const auto& [function, count] : report.at("abstracted").object()) {
     check.abstracted[function] = count.integer();
   }
+  const std::string level = report.at("level").text();
+  if (!level.empty()) {
+    fail(ErrorCode::kUnsupported,
+         "report: the values agree {}; only evaluations with free variables can be replayed",
+         level);
+  }
   const std::size_t passes = report.at("passes").array().size();
   const std::size_t tuples = report.at("tuples").array().size();
   require(passes > 0, "report: it has no passes");

@@ -109,6 +109,8 @@ std::string Verdict::to_json() const {
   json["unsupported"] = Json(unsupported);
   json["shapes"] = Json(shapes);
   json["shrunk"] = shrunk;
+  json["level"] = level;
+  json["conjectural_tuples"] = static_cast<std::int64_t>(conjectural_tuples);
   json["witness"] = witness ? report(*witness) : Json();
   json["close"] = close ? Json(*close) : Json();
   json["tuples"] = list(tuples, [](const FieldTuple& tuple) { return report(tuple); });

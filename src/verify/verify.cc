@@ -19,6 +19,7 @@
 #include "verify/prime_supply.h"
 #include "verify/primes.h"
 #include "verify/proved_bits.h"
+#include "verify/root_level.h"
 #include "verify/shrink.h"
 #include "verify/signature.h"
 #include "verify/witness.h"
@@ -126,11 +127,7 @@ class Verification {
       const auto mismatch = compare(pass, names_, account);
       if (!mismatch && options_.bits > 0.0) count_primes(profile, shared, tuples, account);
       verdict_.tuples.insert(verdict_.tuples.end(), tuples.begin(), tuples.end());
-      if (mismatch) {
-        reject(*mismatch, plans, sizes);
-        if (verdict_.outcome != Outcome::kInconclusive || verdict_.branches == 0) return false;
-        return agree_by_cells(verdict_.reason, plans, sizes);
-      }
+      if (mismatch) return second_level(*mismatch, plans, sizes, profile);
       if (options_.bits <= 0.0) break;
       if (p == 0) {
         error = pass_error(a_, b_, setting, pass, options_.bits);
@@ -141,6 +138,10 @@ class Verification {
       bits = account.bits(error);
       const bool hopeless = std::min(error.each, error.by_t1) > -1.0 && p + 1 >= kHopelessPasses;
       if (bits >= options_.bits || hopeless) break;
+    }
+    if (bits < options_.bits && !verdict_.abstracted.empty()) {
+      const auto roots = compare_roots(a_, b_, {plans, sizes, profile, options_});
+      if (roots && roots->proved && roots->bits > bits) return adopt(*roots, plans, sizes);
     }
     if (options_.bits > 0.0) verdict_.bits = std::min(bits, verdict_.bits.value_or(bits));
     verdict_.compared += account.count(true);
@@ -182,8 +183,16 @@ class Verification {
     verdict_.branches = std::max(verdict_.branches, count_branches(fresh));
   }
 
-  // What one pass could not show with branches as free variables; false when the verdict is
-  // settled.
+  // What one pass could not show with free variables; false when the verdict is settled.
+  bool second_level(const Mismatch& mismatch, const std::vector<InputPlan>& plans,
+                    const Sizes& sizes, const PrimeProfile& profile) {
+    reject(mismatch, plans, sizes);
+    if (verdict_.outcome != Outcome::kInconclusive) return false;
+    if (verdict_.branches > 0 && agree_by_cells(verdict_.reason, plans, sizes)) return true;
+    return verdict_.outcome == Outcome::kInconclusive && agree_by_roots(plans, sizes, profile);
+  }
+
+  // With the outcomes of branches known; `why` is what free variables left open.
   bool agree_by_cells(const std::string& why, const std::vector<InputPlan>& plans,
                       const Sizes& sizes) {
     const CellSummary cells = look_at_cells(a_, b_, plans, sizes, options_);
@@ -208,6 +217,14 @@ class Verification {
     return true;
   }
 
+  bool agree_by_roots(const std::vector<InputPlan>& plans, const Sizes& sizes,
+                      const PrimeProfile& profile) {
+    const auto roots = compare_roots(a_, b_, {plans, sizes, profile, options_});
+    if (roots && roots->proved) return adopt(*roots, plans, sizes);
+    if (roots) conjecture(*roots);
+    return false;
+  }
+
   void reject(const Mismatch& mismatch, const std::vector<InputPlan>& plans, const Sizes& sizes) {
     const WitnessSearch search = find_witness({a_, b_, plans, sizes, options_}, points_for(plans));
     if (search.witness) {
@@ -228,6 +245,35 @@ class Verification {
                  " differs in a prime field, but the graphs leave the decidable fragment (" +
                  abstracted_names() + ") and no real point tried shows a difference" +
                  (search.failure.empty() ? "" : " (" + search.failure + ")"));
+  }
+
+  // What a second level has proved. Its passes are its own: a replay does not know them.
+  bool adopt(const LevelResult& level, const std::vector<InputPlan>& plans, const Sizes& sizes) {
+    // Values with roots may be defined on one side only; small points without integers show it.
+    std::vector<int> points(32, 3);
+    std::fill_n(points.begin(), points.size() / 2, 0);
+    const WitnessSearch search = find_witness({a_, b_, plans, sizes, options_}, points);
+    if (search.witness) return settle_witness(search), false;
+    if (!search.one_sided.empty())
+      return inconclusive(search.one_sided + " at a real point"), false;
+    verdict_.level = level.how;
+    verdict_.cells = 0;
+    verdict_.passes = static_cast<int>(level.tuples.size() / kLanes);
+    verdict_.tuples = level.tuples;
+    verdict_.digests.clear();
+    verdict_.bounds.clear();
+    verdict_.compared += level.elements;
+    if (options_.bits > 0.0) {
+      verdict_.bits = std::min(level.bits, verdict_.bits.value_or(level.bits));
+    }
+    return true;
+  }
+
+  void conjecture(const LevelResult& level) {
+    verdict_.conjectural_tuples = static_cast<int>(level.tuples.size());
+    verdict_.reason += fmt::format(
+        "; conjectural: the values agree for some choice of the signs of roots in all {} tuples",
+        level.tuples.size());
   }
 
   std::string abstracted_names() const {
@@ -282,6 +328,7 @@ class Verification {
           fmt::format("all {} output elements agree on {} {} cells", verdict_.compared,
                       only_seen_cells_ ? "the" : "all", verdict_.cells);
     }
+    if (!verdict_.level.empty()) verdict_.reason += " " + verdict_.level;
     if (!verdict_.bits) return;
     verdict_.reason += fmt::format(": {:.1f} bits are proved", *verdict_.bits);
     if (integers_drawn_) verdict_.reason += " for the integers that were drawn";

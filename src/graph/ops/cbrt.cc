@@ -1,18 +1,26 @@
 // cbrt: the real cube root, negative for negative x.
 #include "graph/gradient_rules.h"
 #include "graph/kinds.h"
+#include "num/formal_cbrt.h"
 
 namespace lamina::ops {
 namespace {
 
+// By the power of the magnitude where there is no cube root.
+template <class T>
+T real_cbrt(const T& x) {
+  using num::abs;
+  using num::like;
+  using num::pow;
+  using num::sign;
+  return num::mul(sign(x), pow(abs(x), like(x, 1.0 / 3.0)));
+}
+Formal real_cbrt(const Formal& x) { return lamina::cbrt(x); }
+
 struct Cbrt {
   template <class T>
   static T apply(std::span<const T> x, const Attrs&) {
-    using num::abs;
-    using num::like;
-    using num::pow;
-    using num::sign;
-    return num::mul(sign(x[0]), pow(abs(x[0]), like(x[0], 1.0 / 3.0)));
+    return real_cbrt(x[0]);
   }
 };
 
