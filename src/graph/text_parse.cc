@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <optional>
 
@@ -31,9 +32,16 @@ struct Scope {
 struct Operand {
   Value value;
   std::optional<double> literal;
-  bool whole = false;      // the literal is written as an integer
-  std::string inner_name;  // what inner graphs without a header call it
+  bool whole = false;              // the literal is written as an integer
+  std::string inner_name;          // what inner graphs without a header call it
+  const Token* inexact = nullptr;  // an integer that its literal, a double, is not
 };
+
+// Whether the digits of an integer are those of |value|.
+bool is_exact(std::string_view digits, double value) {
+  digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size() - 1));
+  return digits == fmt::format("{:.0f}", std::fabs(value));
+}
 
 struct Call {
   const Token& token;  // for messages
@@ -298,8 +306,10 @@ class Parser {
     const Nesting nesting(*this);
     const bool negative = in_.peek().is("-");
     if (in_.at_number(negative ? 1 : 0)) {
-      const bool whole = in_.peek(negative ? 1 : 0).kind == Token::Kind::kInteger;
-      return {{}, in_.real(), whole, ""};
+      const Token& token = in_.peek(negative ? 1 : 0);
+      const bool whole = token.kind == Token::Kind::kInteger;
+      const double value = in_.real();
+      return {{}, value, whole, "", whole && !is_exact(token.text, value) ? &token : nullptr};
     }
     if (negative) {
       const Token& mark = in_.next();
@@ -390,6 +400,9 @@ class Parser {
     if (!operand.literal) return operand.value;
     DType chosen = dtype.value_or(DType::kF32);
     if (!traits(chosen).is_float && !operand.whole) chosen = DType::kF32;
+    if (operand.inexact != nullptr && !traits(chosen).is_float) {
+      in_.error_at(*operand.inexact, "constants are doubles, and none is this integer");
+    }
     return add_named(scope.graph, {.op = &find_op("constant"),
                                    .name = fresh("constant"),
                                    .attrs = {{"value", *operand.literal}, {"dtype", chosen}}});

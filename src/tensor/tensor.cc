@@ -12,12 +12,15 @@
 
 namespace lamina {
 
+// Loops over elements ask this again and again, so the messages are only made when they are needed.
 std::int64_t element_count(std::span<const std::int64_t> shape) {
+  constexpr auto kBad = ErrorCode::kInvalidArgument;
   std::int64_t count = 1;
   for (const std::int64_t dim : shape) {
-    require(dim >= 0, "shape {}: a dimension is negative", to_string(shape));
-    require(!__builtin_mul_overflow(count, dim, &count), "shape {}: too many elements",
-            to_string(shape));
+    if (dim < 0) fail(kBad, "shape {}: a dimension is negative", to_string(shape));
+    if (__builtin_mul_overflow(count, dim, &count)) {
+      fail(kBad, "shape {}: too many elements", to_string(shape));
+    }
   }
   return count;
 }

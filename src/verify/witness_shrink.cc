@@ -19,8 +19,11 @@ constexpr double kMostWork = 1e8;  // operations, of all trials together
 constexpr double kSimple[] = {0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5};
 
 int affordable_trials(const GraphPair& pair) {
-  const double once = count_flops(pair.a, pair.sizes) + count_flops(pair.b, pair.sizes) +
-                      static_cast<double>(pair.a.nodes.size() + pair.b.nodes.size());
+  double once = count_flops(pair.a, pair.sizes) + count_flops(pair.b, pair.sizes) +
+                static_cast<double>(pair.a.nodes.size() + pair.b.nodes.size());
+  for (const InputPlan& plan : pair.plans) {
+    once += static_cast<double>(element_count(plan.shape));
+  }
   return static_cast<int>(std::min<double>(kMostTrials, kMostWork / once));
 }
 
@@ -41,13 +44,12 @@ class Shrinker {
 
   void run() {
     const auto as_stored = [this](std::size_t i, double x) { return stored(i, x); };
-    if (!round_all(as_stored)) {
-      for (const Element& e : elements_) round({&e, 1}, as_stored);
+    if (!replace(elements_, as_stored)) {
+      for (std::size_t k = 0; k < elements_.size() && trials_ > 0; ++k) replace(one(k), as_stored);
     }
     for (const double parts : {1.0, 4.0, 16.0, 256.0}) {
-      if (round_all([parts](std::size_t, double x) { return std::round(x * parts) / parts; })) {
-        break;
-      }
+      const auto rounded = [parts](std::size_t, double x) { return std::round(x * parts) / parts; };
+      if (replace(elements_, rounded)) break;
     }
     simplify_blocks();
     simplify_elements();
@@ -102,7 +104,6 @@ class Shrinker {
 
   // Keeps the candidate if the graphs still differ there.
   bool keep(RealPoint candidate) {
-    if (trials_ == 0) return false;
     --trials_;
     if (!is_claimed(pair_, candidate)) return false;
     try {
@@ -116,50 +117,44 @@ class Shrinker {
     }
   }
 
-  template <class Nearest>
-  bool round_all(Nearest nearest) {
-    return round(elements_, nearest);
-  }
+  std::span<const Element> one(std::size_t k) const { return {&elements_[k], 1}; }
 
-  template <class Nearest>
-  bool round(std::span<const Element> elements, Nearest nearest) {
+  // Puts target(input, x) in the place of each x of these elements where it is allowed. False where
+  // that changes nothing, and where the graphs are then too near.
+  template <class Target>
+  bool replace(std::span<const Element> elements, Target target) {
+    const auto changed = [&](const Element& e) {
+      const double x = get(point_, e);
+      const double other = target(e.first, x);
+      return other != x && allowed(e.first, other);
+    };
+    if (trials_ == 0 || std::none_of(elements.begin(), elements.end(), changed)) return false;
     RealPoint candidate = point_;
     for (const Element& e : elements) {
-      const double rounded = nearest(e.first, get(point_, e));
-      if (allowed(e.first, rounded)) set(candidate, e, rounded);
+      if (changed(e)) set(candidate, e, target(e.first, get(point_, e)));
     }
     return keep(std::move(candidate));
   }
 
   void simplify_blocks() {
-    for (std::size_t size = elements_.size(); size > 0; size /= 2) {
-      for (std::size_t first = 0; first < elements_.size() && trials_ > 0; first += size) {
-        RealPoint candidate = point_;
-        bool changed = false;
-        for (std::size_t i = first; i < std::min(first + size, elements_.size()); ++i) {
-          changed |= simplify(candidate, elements_[i]);
-        }
-        if (changed) keep(std::move(candidate));
+    const std::span<const Element> all = elements_;
+    const auto simplest = [this](std::size_t input, double x) {
+      return simple_[input].empty() ? x : simple_[input][0];
+    };
+    for (std::size_t size = all.size(); size > 0; size /= 2) {
+      for (std::size_t first = 0; first < all.size() && trials_ > 0; first += size) {
+        replace(all.subspan(first, std::min(size, all.size() - first)), simplest);
       }
     }
   }
 
-  // Puts the simplest number there; false if it is there.
-  bool simplify(RealPoint& candidate, const Element& e) const {
-    const std::vector<double>& numbers = simple_[e.first];
-    if (numbers.empty() || numbers[0] == get(candidate, e)) return false;
-    set(candidate, e, numbers[0]);
-    return true;
-  }
-
   void simplify_elements() {
-    for (const Element& e : elements_) {
-      if (trials_ == 0) return;
+    for (std::size_t at = 0; at < elements_.size() && trials_ > 0; ++at) {
+      const Element& e = elements_[at];
       const std::size_t now = rank(e.first, get(point_, e));
       for (std::size_t k = 1; k < now; ++k) {
-        RealPoint candidate = point_;
-        set(candidate, e, simple_[e.first][k]);
-        if (keep(std::move(candidate))) break;
+        const double simpler = simple_[e.first][k];
+        if (replace(one(at), [simpler](std::size_t, double) { return simpler; })) break;
       }
     }
   }
