@@ -13,14 +13,15 @@ namespace {
 
 constexpr double kEnough = 1e-2;  // a gap that no shrinking has to keep
 constexpr int kMostTrials = 400;
-constexpr double kMostWork = 1e8;  // operations, of all trials together
+constexpr double kMostWork = 1e8;   // operations, of all trials together
+constexpr double kWorkOfNode = 50;  // what interpreting a node costs, in operations
 
 // From the simplest on.
 constexpr double kSimple[] = {0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5};
 
 int affordable_trials(const GraphPair& pair) {
   double once = count_flops(pair.a, pair.sizes) + count_flops(pair.b, pair.sizes) +
-                static_cast<double>(pair.a.nodes.size() + pair.b.nodes.size());
+                kWorkOfNode * static_cast<double>(pair.a.nodes.size() + pair.b.nodes.size());
   for (const InputPlan& plan : pair.plans) {
     once += static_cast<double>(element_count(plan.shape));
   }
