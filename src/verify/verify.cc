@@ -30,9 +30,9 @@ namespace {
 // Small integers make the most readable witness, so they come first.
 const std::vector<int> kAll = {2, 0, 1, 3, 4, 2, 0};
 // Distributions to draw from when graphs seem to differ: more points where they cost little.
-std::vector<int> points_for(const std::vector<InputPlan>& plans) {
+std::vector<int> points_for(const Graph& a, const Graph& b, const std::vector<InputPlan>& plans) {
   constexpr std::int64_t kFewElements = 1 << 12;
-  std::int64_t elements = 0;
+  auto elements = static_cast<std::int64_t>(a.nodes.size() + b.nodes.size());
   for (const InputPlan& plan : plans) elements += element_count(plan.shape);
   std::vector<int> points = kAll;
   for (int i = 0; i < 4 && elements <= kFewElements; ++i) {
@@ -226,7 +226,8 @@ class Verification {
   }
 
   void reject(const Mismatch& mismatch, const std::vector<InputPlan>& plans, const Sizes& sizes) {
-    const WitnessSearch search = find_witness({a_, b_, plans, sizes, options_}, points_for(plans));
+    const WitnessSearch search =
+        find_witness({a_, b_, plans, sizes, options_}, points_for(a_, b_, plans));
     if (search.witness) {
       settle_witness(search);
       return;
