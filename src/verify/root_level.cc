@@ -2,61 +2,28 @@
 #include "verify/root_level.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
-#include <memory>
-#include <stdexcept>
 
 #include "graph/op_def.h"
 #include "num/root_field.h"
 #include "verify/domains.h"
 #include "verify/error_bound.h"
 #include "verify/evaluate.h"
-#include "verify/prime_supply.h"
 #include "verify/proved_bits.h"
 #include "verify/range_algebra.h"
 #include "verify/root_bounds.h"
-#include "verify/secret_random.h"
 
 namespace lamina {
 namespace {
 
 using Values = std::vector<Array<Formal>>;
 
-constexpr std::int64_t kMostInputs = 32;
-constexpr std::size_t kMostNodes = 512;
 constexpr std::size_t kMostConjugated = 3;
-
-std::uint64_t next_word(void* random) { return static_cast<SecretRandom*>(random)->word(); }
-
-bool small_enough(const Graph& a, const Graph& b, const std::vector<InputPlan>& plans) {
-  std::int64_t elements = 0;
-  bool real = true;
-  for (const InputPlan& plan : plans) {
-    elements += element_count(plan.shape);
-    real = real && plan.real;
-  }
-  return real && elements <= kMostInputs && a.nodes.size() + b.nodes.size() <= kMostNodes;
-}
 
 bool has_operator(const Graph& graph, std::string_view name) {
   return std::any_of(graph.nodes.begin(), graph.nodes.end(),
                      [&](const Node& node) { return node.op->name == name; });
-}
-
-// Inputs over any algebra: `variable` makes an element of the input of that plan.
-template <class Variable>
-Values inputs_of(const std::vector<InputPlan>& plans, Variable variable) {
-  Values inputs;
-  for (const InputPlan& plan : plans) {
-    Array<Formal> input{plan.type.dtype, plan.shape, {}, {}, false};
-    for (std::int64_t i = 0; i < element_count(plan.shape); ++i) {
-      input.real.push_back(variable(plan));
-    }
-    inputs.push_back(std::move(input));
-  }
-  return inputs;
 }
 
 // How two values were found to agree; a later kind says less.
@@ -96,27 +63,19 @@ Agreement agreement(const RootField& field, const Formal& x, const Formal& y) {
 class RootPass {
  public:
   RootPass(const Graph& a, const Graph& b, const LevelSetting& setting, int number)
-      : seed_(SecretRandom::system_seed()), random_(seed_) {
-    const PrimeSupply::Set* shared =
-        setting.options.primes ? &setting.options.primes->get(setting.profile, number) : nullptr;
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      primes_[i] = shared != nullptr ? shared->pairs[i] : draw_pair(setting.profile, random_);
-      if (shared != nullptr) candidates_[i] = shared->candidates[i];
-    }
-    residues_ = std::make_unique<ResidueField>(primes_, next_word, &random_);
-    field_ = std::make_unique<RootField>(*residues_);
+      : draw_(setting, number), field_(draw_.residues()) {
     cube_roots_ = has_operator(a, "cbrt") || has_operator(b, "cbrt");
     const Values inputs = inputs_of(setting.plans, [&](const InputPlan& plan) {
-      return variable(*field_, plan.positive(), field_->lift(residues_->random()));
+      return variable(field_, plan.positive(), field_.lift(draw_.residues().random()));
     });
-    FormalDomain domain(*field_);
+    FormalDomain domain(field_);
     a_ = evaluate(a, domain, inputs, setting.sizes);
     b_ = evaluate(b, domain, inputs, setting.sizes);
   }
 
   // False when the values differ.
   bool compare(Account& account, std::vector<Agreement>& agreements) const {
-    const FormalDomain domain(*field_);
+    const FormalDomain domain(field_);
     std::size_t element = 0;
     for (std::size_t k = 0; k < a_.size(); ++k) {
       if (a_[k].shape != b_[k].shape) return false;
@@ -125,7 +84,7 @@ class RootPass {
       agreements.resize(std::max(agreements.size(), element + size));
       for (std::int64_t i = 0; i < a_[k].size(); ++i, ++element) {
         const Agreement found =
-            agreement(*field_, real_at(domain, a_[k], i), real_at(domain, b_[k], i));
+            agreement(field_, real_at(domain, a_[k], i), real_at(domain, b_[k], i));
         if (found.kind == Agreement::Kind::kNone) return false;
         if (found.kind == Agreement::Kind::kUndefined) {
           account.undefined(element);
@@ -139,35 +98,15 @@ class RootPass {
     return true;
   }
 
-  void add_tuples(int number, const Sizes& sizes, std::vector<FieldTuple>& tuples) const {
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      const PrimePair& pair = primes_[i];
-      tuples.push_back({pair.p, pair.q, pair.omega, pair.root_p, pair.root_q, candidates_[i],
-                        number, to_hex(seed_), sizes});
-    }
-  }
-
-  // Counts the primes p that were possible; false where a q has too few.
-  bool count_primes(const PrimeProfile& profile) {
-    bool enough = true;
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      if (candidates_[i] == 0) candidates_[i] = count_candidates(profile, primes_[i]);
-      enough = enough && candidates_[i] >= profile.least_candidates;
-    }
-    return enough;
-  }
+  LevelDraw& draw() { return draw_; }
 
   // log2 of the probability that different values agree as `agreements` says; nullopt where the
   // majorants do not follow.
   std::optional<PassError> error(const Graph& a, const Graph& b, const LevelSetting& setting,
                                  const std::vector<Agreement>& agreements) const {
-    RootBounds bounds(field_->tape());
+    RootBounds bounds(field_.tape());
     bounds.set_imaginary(setting.profile.imaginary);
-    std::uint32_t count = 0;
-    for (const InputPlan& plan : setting.plans) {
-      count += static_cast<std::uint32_t>(element_count(plan.shape));
-    }
-    bounds.set_input_count(count);
+    bounds.set_input_count(count_elements(setting.plans));
     std::uint32_t number = 0;
     const Values inputs = inputs_of(setting.plans, [&](const InputPlan& plan) {
       return variable(bounds, plan.positive(), bounds.variable(number++));
@@ -208,12 +147,8 @@ class RootPass {
     return drawn;
   }
 
-  SecretRandom::Seed seed_;
-  SecretRandom random_;
-  std::array<PrimePair, kLanes> primes_;
-  std::array<std::int64_t, kLanes> candidates_{};
-  std::unique_ptr<ResidueField> residues_;
-  std::unique_ptr<RootField> field_;
+  LevelDraw draw_;
+  RootField field_;
   bool cube_roots_ = false;
   Values a_;
   Values b_;
@@ -257,8 +192,8 @@ std::optional<LevelResult> passes(const Graph& a, const Graph& b, const LevelSet
   for (int p = 0; p < options.most_passes; ++p) {
     RootPass pass(a, b, setting, p);
     if (!pass.compare(account, agreements)) return std::nullopt;
-    const bool enough = options.bits <= 0.0 || pass.count_primes(setting.profile);
-    pass.add_tuples(p + 1, setting.sizes, result.tuples);
+    const bool enough = options.bits <= 0.0 || pass.draw().count_primes(setting.profile);
+    pass.draw().add_tuples(p + 1, setting.sizes, result.tuples);
     if (options.bits <= 0.0) break;
     if (!enough) account.void_pass();
     const auto one = pass.error(a, b, setting, agreements);
@@ -282,15 +217,7 @@ std::optional<LevelResult> passes(const Graph& a, const Graph& b, const LevelSet
 
 std::optional<LevelResult> compare_roots(const Graph& a, const Graph& b,
                                          const LevelSetting& setting) {
-  if (!small_enough(a, b, setting.plans)) return std::nullopt;
-  try {
-    return passes(a, b, setting);
-  } catch (const std::length_error&) {  // more values than are kept
-    return std::nullopt;
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kUnsupported) throw;
-    return std::nullopt;
-  }
+  return compare_small(a, b, setting, [&] { return passes(a, b, setting); });
 }
 
 }  // namespace lamina

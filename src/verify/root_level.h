@@ -3,32 +3,10 @@
 #pragma once
 
 #include <optional>
-#include <string>
-#include <vector>
 
-#include "lamina/verify.h"
-#include "verify/inputs.h"
-#include "verify/primes.h"
+#include "verify/level_pass.h"
 
 namespace lamina {
-
-// Two graphs that agreed in every pass.
-struct LevelResult {
-  // Agreement proves equality. Otherwise only the squares were shown to agree, or values at some
-  // choice of the roots' signs, and it is a conjecture.
-  bool proved = false;
-  double bits = 0.0;  // of what was shown
-  std::vector<FieldTuple> tuples;
-  std::int64_t elements = 0;  // of all outputs
-  std::string how;            // "roots as symbols", ...
-};
-
-struct LevelSetting {
-  const std::vector<InputPlan>& plans;
-  const Sizes& sizes;
-  const PrimeProfile& profile;
-  const VerifyOptions& options;
-};
 
 // nullopt where the graphs are too large for this level or do not agree in it, which proves
 // nothing.

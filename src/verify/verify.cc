@@ -22,6 +22,7 @@
 #include "verify/root_level.h"
 #include "verify/shrink.h"
 #include "verify/signature.h"
+#include "verify/tower_level.h"
 #include "verify/witness.h"
 
 namespace lamina {
@@ -189,7 +190,7 @@ class Verification {
     reject(mismatch, plans, sizes);
     if (verdict_.outcome != Outcome::kInconclusive) return false;
     if (verdict_.branches > 0 && agree_by_cells(verdict_.reason, plans, sizes)) return true;
-    return verdict_.outcome == Outcome::kInconclusive && agree_by_roots(plans, sizes, profile);
+    return verdict_.outcome == Outcome::kInconclusive && agree_by_symbols(plans, sizes, profile);
   }
 
   // With the outcomes of branches known; `why` is what free variables left open.
@@ -217,9 +218,14 @@ class Verification {
     return true;
   }
 
-  bool agree_by_roots(const std::vector<InputPlan>& plans, const Sizes& sizes,
-                      const PrimeProfile& profile) {
-    const auto roots = compare_roots(a_, b_, {plans, sizes, profile, options_});
+  bool agree_by_symbols(const std::vector<InputPlan>& plans, const Sizes& sizes,
+                        const PrimeProfile& profile) {
+    const LevelSetting setting{plans, sizes, profile, options_};
+    const auto abstracted = [&](const char* name) { return verdict_.abstracted.contains(name); };
+    if (abstracted("exp") || abstracted("sin") || abstracted("cos")) {
+      if (const auto tower = compare_towers(a_, b_, setting)) return adopt(*tower, plans, sizes);
+    }
+    const auto roots = compare_roots(a_, b_, setting);
     if (roots && roots->proved) return adopt(*roots, plans, sizes);
     if (roots) conjecture(*roots);
     return false;
