@@ -23,7 +23,7 @@ import cpp_scan
 LAYERS = {"base": set(), "num": set(), "kernels": {"num"}}
 LAYERS["tensor"] = {"base", "num", "kernels"}
 LAYERS["graph"] = {"tensor"} | LAYERS["tensor"]
-LAYERS["io"] = LAYERS["exec"] = {"graph"} | LAYERS["graph"]
+LAYERS["io"] = LAYERS["exec"] = LAYERS["draw"] = {"graph"} | LAYERS["graph"]
 LAYERS["nn"] = {"io", "exec"} | LAYERS["io"]
 LAYERS["verify"] = {"exec"} | LAYERS["exec"]
 for capability in ("search", "pipeline", "serve", "quant"):
@@ -33,7 +33,7 @@ LAYERS["cli"] = {"base"}
 # The layer that defines what a public header declares: no layer below it may include the header.
 PUBLIC_HEADERS = {
     "error": "base", "tensor": "tensor", "graph": "graph", "ops": "graph", "device": "exec",
-    "bench": "exec", "io": "io", "rules": "io", "nn": "nn", "verify": "verify",
+    "bench": "exec", "draw": "draw", "io": "io", "rules": "io", "nn": "nn", "verify": "verify",
     "identity": "verify", "numeric": "verify", "replay": "verify", "optimize": "search",
     "pipeline": "pipeline", "serve": "serve", "quantize": "quant",
 }

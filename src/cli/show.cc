@@ -1,19 +1,23 @@
-// lamina show: a model in the text form.
+// lamina show: a model in the text form, or as a picture.
 #include <fmt/core.h>
 
+#include "base/files.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "lamina/bench.h"
+#include "lamina/draw.h"
 
 namespace lamina::cli {
 namespace {
 
 struct ShowOptions {
   ModelOptions model;
+  std::string svg;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     ModelOptions::fields(self.model, visit);
+    visit("svg", self.svg, "write a picture of the graph to this file, not the text");
   }
 };
 
@@ -54,7 +58,11 @@ void describe_graph(const Graph& graph, Json& report) {
 
 int show(const ShowOptions& options, Json& report) {
   const Graph graph = load_model(options.model);
-  fmt::print("{}", print_graph(graph));
+  if (options.svg.empty()) {
+    fmt::print("{}", print_graph(graph));
+  } else {
+    write_file_atomically(options.svg, draw_svg(graph));
+  }
   describe_graph(graph, report);
   return kYes;
 }
@@ -62,7 +70,7 @@ int show(const ShowOptions& options, Json& report) {
 }  // namespace
 
 Command show_command() {
-  return command<ShowOptions>("show", "print a model in the text form", show);
+  return command<ShowOptions>("show", "print a model in the text form, or draw it", show);
 }
 
 }  // namespace lamina::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "graph/op_def.h"
@@ -23,5 +24,8 @@ inline std::string_view region_label(const OpDef& op, std::size_t index) {
   if (op.name != "if") return "";
   return index == 0 ? "then" : "else";
 }
+
+// The value of an attribute as it stands in the text form.
+std::string written_attr(const Attr& value);
 
 }  // namespace lamina

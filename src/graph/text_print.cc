@@ -175,7 +175,7 @@ class Printer {
     }
     for (const auto& [key, value] : node.attrs) {
       if (is_default(*node.op, key, value)) continue;
-      parts.push_back(key + "=" + std::visit(AttrWriter{}, value));
+      parts.push_back(key + "=" + written_attr(value));
     }
     std::string text = std::string(node.op->name) + "(" + join(parts) + ")";
     for (std::size_t i = 0; i < inner.size(); ++i) {
@@ -227,6 +227,8 @@ class Printer {
 };
 
 }  // namespace
+
+std::string written_attr(const Attr& value) { return std::visit(AttrWriter{}, value); }
 
 std::string print_graph(const Graph& graph) { return "lamina 1\n\n" + Printer(graph, 0).kernel(); }
 
