@@ -20,6 +20,7 @@
 #include "num/lane_products.h"
 #include "num/residue_field.h"
 #include "verify/bound_trial.h"
+#include "verify/floating_trial.h"
 #include "verify/verify_test_graphs.h"
 
 namespace {
@@ -31,6 +32,8 @@ using verify_test::make;
 
 constexpr std::uint32_t kSeed = 20;
 constexpr int kMutants = 10;  // of each program
+// Three points.
+constexpr std::pair<double, double> kRanges[] = {{0.25, 1.75}, {0.25, 1.75}, {0.25, 1.75}};
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -355,31 +358,6 @@ Json named_rows(const std::vector<Pair>& pairs, bool truth, bool& holds) {
   return rows;
 }
 
-// Whether a few random points, in floating point, speak against equality.
-bool seem_different(const Graph& a, const Graph& b, Random& random) {
-  const Device& device = find_device("ref");
-  const auto first = compile(a, device);
-  const auto second = compile(b, device);
-  std::uniform_real_distribution<double> uniform(0.25, 1.75);
-  for (int point = 0; point < 3; ++point) {
-    std::vector<Tensor> inputs;
-    for (const Input& input : a.inputs) {
-      const Type& type = a.nodes[static_cast<std::size_t>(input.node)].types[0];
-      const Shape shape = evaluate(type.shape, {});
-      std::vector<double> values(static_cast<std::size_t>(element_count(shape)));
-      for (double& v : values) v = uniform(random);
-      inputs.push_back(Tensor::from_doubles(DType::kF32, shape, values));
-    }
-    const std::vector<double> x = first->run(inputs)[0].to_doubles();
-    const std::vector<double> y = second->run(inputs)[0].to_doubles();
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      if (!std::isfinite(x[i]) || !std::isfinite(y[i])) continue;
-      if (std::fabs(x[i] - y[i]) > 1e-3 * (std::fabs(x[i]) + std::fabs(y[i])) + 1e-6) return true;
-    }
-  }
-  return false;
-}
-
 struct Tally {
   int pairs = 0;
   int different = 0;     // a real witness, checked by interval arithmetic
@@ -431,7 +409,8 @@ RandomPairs random_pairs(int programs) {
       const Pair mutant{"", build(program), build(mutated(program, random))};
       if (print_graph(mutant.a) == print_graph(mutant.b)) continue;
       if (result.mutants.add(judge(mutant)) != 1) continue;
-      result.mutants.contradicted += seem_different(mutant.a, mutant.b, random) ? 1 : 0;
+      result.mutants.contradicted +=
+          verify_test::seem_different(mutant.a, mutant.b, kRanges, random) ? 1 : 0;
     }
     const std::size_t which = 1 + pick(random, (std::size_t{1} << program.size()) - 1);
     const Pair same{"", build(program), build(program, which)};

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "graph/meaning/elementwise.h"
 #include "graph/meaning/loops.h"
 #include "graph/meaning/moves.h"
@@ -67,8 +68,11 @@ class Interpreter {
  private:
   using Values = std::vector<std::vector<A>>;
 
+  // Values of a loop are absent when all its iterations were skipped.
   static const A& get(const Values& values, Value v) {
-    return values[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.output)];
+    const std::vector<A>& outputs = values[static_cast<std::size_t>(v.node)];
+    require(!outputs.empty(), "block: a value of a loop is read, but no iteration ran");
+    return outputs[static_cast<std::size_t>(v.output)];
   }
 
   // One node, with the arrays of its inputs at hand.
@@ -300,8 +304,8 @@ class Interpreter {
     const Attrs attrs = bind_attrs(node.attrs, sizes);
     const Shape full_tile = evaluate(graph.type(node.inputs[0]).shape, sizes);
     const TileRange range = tile_range(attrs, out.shape, full_tile, task.point, 0, 1);
-    check(range.length == tile.shape, "store: a tile {} for the place {}",
-          lamina::to_string(tile.shape), lamina::to_string(range.length));
+    require(range.length == tile.shape, "store: a tile {} for the place {}",
+            lamina::to_string(tile.shape), lamina::to_string(range.length));
     Walker at = tile_walker(out.shape, range);
     for (std::size_t i = 0; i < tile.count(); ++i, at.next()) {
       const auto to = static_cast<std::size_t>(at.offset);

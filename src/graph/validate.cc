@@ -38,11 +38,11 @@ void check_node(const Graph& graph, std::size_t n) {
     check_sizes(graph, node.types[0], node.name);
     return;
   }
+  for (const Graph& inner : node.graphs) validate(inner);
   std::vector<Type> types;
   const std::vector<Type> inferred = node.op->infer(view(graph, node, types));
   require(inferred == node.types, "graph '{}': the types of '{}' are not what {} infers",
           graph.name, node.name, node.op->name);
-  for (const Graph& inner : node.graphs) validate(inner);
 }
 
 void check_updates(const Graph& graph) {

@@ -159,6 +159,7 @@ class Tiler {
       grid_.push_back(ceil_div(shape[i], tiling_.tile[i]));
     }
     for (const Output& output : graph_.outputs) {
+      if (is_op(graph_, output.value, "input")) return false;
       AxisMap map = output_map(output.value);
       if (map.empty() && !graph_.type(output.value).shape.empty()) return false;
       if (!set_map(output.value, map)) return false;

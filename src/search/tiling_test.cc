@@ -94,6 +94,12 @@ TEST_CASE("an axis that is reduced cannot be cut") {
   CHECK_FALSE(tile_program(program, {{0, 2}, 0}).has_value());
 }
 
+TEST_CASE("an input that is an output as well has no tiles") {
+  Graph program = prepare(parse_graph(kNorms));
+  program.add_output("x", program.find("x"));
+  CHECK_FALSE(tile_program(program, {{2, 0}, 0}).has_value());
+}
+
 TEST_CASE("a program without attention has no loop form") {
   const Graph program = prepare(parse_graph(kGated));
   CHECK_FALSE(tile_program(program, {{0, 0}, 4}).has_value());

@@ -4,6 +4,7 @@
 // inputs carry values from one iteration to the next, after() reads them when the loop has ended,
 // store puts the results in place (Mirage, arXiv:2405.05751, section 2; docs/formats.md).
 #include "base/check.h"
+#include "graph/interpret.h"
 #include "graph/regions.h"
 
 namespace lamina::ops {
@@ -22,11 +23,33 @@ void check_reads(const Graph& inner) {
   }
 }
 
+// Loads and stores say of every dimension of the grid what it cuts.
+void check_maps(const Graph& inner, std::size_t grid) {
+  for (const Node& node : inner.nodes) {
+    if (node.op->name != "load" && node.op->name != "store") continue;
+    const std::size_t given = node.attrs.dims("grid").size();
+    require(given == grid, "block: '{}' ({}) maps {} grid dimensions of {}", node.name,
+            node.op->name, given, grid);
+  }
+}
+
+// The next state is known before the loop ends.
+void check_updates(const Graph& inner) {
+  const std::vector<bool> after = after_loop(inner);
+  for (const Update& update : inner.updates) {
+    require(!after[static_cast<std::size_t>(update.next.node)],
+            "block: '{}' is updated with a value that follows the loop",
+            inner.nodes[static_cast<std::size_t>(update.state)].name);
+  }
+}
+
 std::vector<Type> infer(const NodeView& node) {
   require(node.graphs.size() == 1, "block: expected one inner graph, got {}", node.graphs.size());
   const Graph& inner = node.graphs[0];
   check_inner_inputs("block", inner, node.inputs);
   check_reads(inner);
+  check_maps(inner, node.attrs.dims("grid").size());
+  check_updates(inner);
   for (const Output& output : inner.outputs) {
     require(inner.node(output.value).op->name == "store", "block: output '{}' is not a store",
             output.name);
