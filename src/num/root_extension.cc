@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <stdexcept>
 
 namespace lamina {
 namespace {
@@ -68,6 +69,8 @@ Terms RootExtension::negative(const Terms& x) const {
 }
 
 Terms RootExtension::product(const Terms& a, const Terms& b) const {
+  products_ += a.size() * b.size();
+  if (products_ > kMostProducts) throw std::length_error("too many products in an extension");
   std::map<std::uint64_t, Formal> collected;
   Terms reduced;
   for (const Term& x : a) {

@@ -20,6 +20,7 @@ class RootExtension {
   using Terms = std::vector<Term>;  // ascending powers, no coefficient certainly zero
 
   static constexpr std::size_t kMostGenerators = 12;
+  static constexpr std::size_t kMostProducts = std::size_t{1} << 20;
 
   explicit RootExtension(const ResidueField& base) : base_(base) {}
 
@@ -37,6 +38,8 @@ class RootExtension {
 
   Terms sum(const Terms& a, const Terms& b) const;
   Terms negative(const Terms& x) const;
+  // Throws std::length_error after kMostProducts products of coefficients in all: a polynomial in
+  // twelve symbols may have thousands of terms.
   Terms product(const Terms& a, const Terms& b) const;
   // nullopt for a divisor of zero, in any lane.
   std::optional<Terms> inverse(const Terms& x) const;
@@ -59,6 +62,7 @@ class RootExtension {
 
   const ResidueField& base_;
   std::vector<Generator> generators_;
+  mutable std::size_t products_ = 0;
 };
 
 }  // namespace lamina
