@@ -13,6 +13,7 @@
 
 #include "lamina/device.h"
 #include "lamina/graph.h"
+#include "lamina/verify.h"
 
 namespace lamina {
 
@@ -47,6 +48,7 @@ struct RegionReport {
   double after_ms = 0.0;       // median, chosen
   std::string verdict;         // of the chosen candidate: "equivalent", or "unchanged"
   std::optional<double> bits;  // proved for the choice, less log2 of how many were tried
+  std::optional<Verdict> proof;  // what was compared for the choice, over which primes
   int candidates = 0;          // generated
   int refused = 0;             // by verify or by the comparison with the reference device
   int timed = 0;

@@ -13,7 +13,9 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/optimize_page.h"
 #include "cli/optimize_report.h"
+#include "lamina/draw.h"
 #include "lamina/io.h"
 
 namespace lamina::cli {
@@ -90,12 +92,15 @@ void write_program(const Job& job, const Graph& model, const OptimizeResult& res
 }
 
 void write_reports(const OptimizeCommandOptions& options, const Json& report,
-                   std::span<const ProgramResult> programs) {
+                   std::span<const ProgramResult> programs,
+                   std::span<const ProgramPictures> pictures) {
   const fs::path root = options.output_dir;
   make_folder(root);
   write_file_atomically((root / "report.json").string(), report.dump());
   write_file_atomically((root / "report.txt").string(),
                         report_head(report) + program_table(programs) + region_table(programs));
+  write_file_atomically((root / "report.html").string(),
+                        report_page(report, pictures, options.output_dir));
 }
 
 void describe_machine(const OptimizeCommandOptions& options, const Device& device, Json& report) {
@@ -115,6 +120,7 @@ int optimize_models(const OptimizeCommandOptions& options, Json& report) {
   describe_machine(options, device, report);
   const Interrupt interrupt;
   std::vector<ProgramResult> programs;
+  std::vector<ProgramPictures> pictures;
   for (const Job& job : jobs) {
     if (interrupt.requested()) break;
     ProgressLine line;
@@ -126,11 +132,12 @@ int optimize_models(const OptimizeCommandOptions& options, Json& report) {
     programs.push_back({job.name, job.model, {}});
     programs.back().result = optimize(graph, device, search, interrupt.token(), progress);
     write_program(job, graph, programs.back().result);
+    pictures.push_back({draw_svg(graph), draw_svg(programs.back().result.graph)});
     // What the report does not need is dropped: many models would fill the memory.
     programs.back().result.graph = {};
     report["programs"].push_back(describe(programs.back()));
   }
-  write_reports(options, report, programs);
+  write_reports(options, report, programs, pictures);
   fmt::print("{}", program_table(programs));
   if (programs.size() == 1) fmt::print("{}", region_table(programs));
   if (programs.size() == jobs.size()) return kYes;

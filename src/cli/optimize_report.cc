@@ -58,6 +58,7 @@ Json describe(const RegionReport& region) {
   row["ratio"] = ratio(region.before_ms, region.after_ms);
   row["verdict"] = region.verdict;
   row["bits"] = region.bits ? Json(*region.bits) : Json();
+  row["proof"] = region.proof ? Json::parse(region.proof->to_json()) : Json();
   row["choice"] = region.choice;
   row["candidates"] = region.candidates;
   row["refused"] = region.refused;

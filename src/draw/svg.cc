@@ -4,13 +4,15 @@
 
 #include <algorithm>
 
+#include "base/markup.h"
 #include "draw/scene.h"
 
 namespace lamina::draw {
 namespace {
 
-constexpr double kLegendHeight = 52.0;
-constexpr double kLegendWidth = 950.0;
+constexpr double kLegendHeight = 66.0;
+constexpr double kLegendWidth = 580.0;
+constexpr double kLegendColumn = 300.0;  // where the second one begins
 
 constexpr const char* kStyle = R"(<style>
 .lamina-svg text{font:11px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:#1c2230}
@@ -50,30 +52,6 @@ constexpr const char* kStyle = R"(<style>
 }</style>
 )";
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        // Control characters are not allowed in XML, even as entities.
-        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return out;
-}
-
 std::string_view level_class(Level level) {
   if (level == Level::kBlock) return "block";
   return level == Level::kThread ? "thread" : "memory";
@@ -97,7 +75,7 @@ std::string box_class(const Box& box) {
 
 std::string text_at(Point at, std::string_view style, const std::string& text) {
   return fmt::format("<text class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", style, at.x, at.y,
-                     escaped(text));
+                     escape_markup(text));
 }
 
 std::string rectangle(std::string_view style, Point at, Point size, double round) {
@@ -185,14 +163,15 @@ std::string legend(const std::string& title) {
   std::string svg = text_at({kMargin, 20}, "title", title);
   const std::pair<const char*, const char*> rows[] = {
       {"strip-memory", "in memory"},
-      {"strip-block", "tile of a block (cache, shared memory)"},
-      {"strip-thread", "in registers of a thread"},
-      {"box-state", "kept from one iteration to the next"}};
-  double x = kMargin;
+      {"strip-block", "block: cache, shared memory"},
+      {"strip-thread", "thread: registers"},
+      {"box-state", "kept between iterations"}};
+  Point at{kMargin, 30};
   for (const auto& [style, text] : rows) {
-    svg += rectangle(style, {x, 30}, {14, 12}, 2);
-    svg += text_at({x + 19, 40}, "line", text);
-    x += 19 + text_width(text) + 16;
+    svg += rectangle(style, at, {14, 12}, 2);
+    svg += text_at({at.x + 19, at.y + 10}, "line", text);
+    const bool second = at.x > kMargin;
+    at = {second ? kMargin : kLegendColumn, second ? at.y + 18 : at.y};
   }
   return svg;
 }
@@ -207,7 +186,7 @@ std::string to_svg(const Scene& scene, const std::string& title) {
              "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"lamina-svg\" width=\"{0:.0f}\" "
              "height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
              "role=\"img\">\n<title>{2}</title>\n",
-             width, height, escaped(title)) +
+             width, height, escape_markup(title)) +
          kStyle + rectangle("page", {0, 0}, {width, height}, 0) + legend(title) +
          draw_scene(scene, at) + "</svg>\n";
 }

@@ -148,14 +148,14 @@ class Optimizer {
   struct Contender {
     Recipe recipe;
     Graph graph;
-    double bits = 0.0;  // proved, for this candidate alone
+    Verdict proof;  // of this candidate alone
   };
 
   Recipe choose(const Graph& program, const std::vector<Recipe>& recipes, RegionReport& row) {
     row.verdict = "unchanged";
     if (recipes.empty() || (recipes.size() == 1 && recipes[0].parts.empty())) return {};
     const Judge judge(program, choose_bindings(program, kLargestBinding), seed());
-    std::vector<Contender> contenders = {{{}, program}};
+    std::vector<Contender> contenders = {{{}, program, {}}};
     int tried = 0;
     for (const Recipe& recipe : recipes) {
       if (out_of_time()) break;
@@ -170,7 +170,9 @@ class Optimizer {
     const std::size_t best = pick(contenders, judge, row);
     if (best == 0) return {};
     // The best of several candidates: any of them could have been accepted wrongly.
-    row.bits = std::floor(10.0 * (contenders[best].bits - std::log2(std::max(1, tried)))) / 10.0;
+    const double bits = contenders[best].proof.bits.value_or(0.0);
+    row.bits = std::floor(10.0 * (bits - std::log2(std::max(1, tried)))) / 10.0;
+    row.proof = std::move(contenders[best].proof);
     return contenders[best].recipe;
   }
 
@@ -179,13 +181,13 @@ class Optimizer {
                                  const Judge& judge) const {
     std::optional<Graph> graph = apply(program, recipe);
     if (!graph) return std::nullopt;
-    const Verdict verdict = judge.prove(recipe);
+    Verdict verdict = judge.prove(recipe);
     if (verdict.outcome != Outcome::kEquivalent) return std::nullopt;
     const auto compiled = device_.compile(*graph, run_options_);
     // A part that the device hands to the interpreter is no candidate: it would be slow unseen.
     if (compiled->stats().fallbacks > 0) return std::nullopt;
     if (judge.difference_from_reference(*compiled)) return std::nullopt;
-    return Contender{recipe, std::move(*graph), verdict.bits.value_or(0.0)};
+    return Contender{recipe, std::move(*graph), std::move(verdict)};
   }
 
   // A first race of all with little memory, a second of the best two against the unfused program,

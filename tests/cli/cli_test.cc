@@ -134,6 +134,19 @@ TEST_CASE("optimize writes an equal program and reports on it") {
   CHECK(program.at("stopped").text() == "finished");
   CHECK(program.at("regions").array().size() == 1);
   CHECK_FALSE(fs::exists(box.path("one/graph.safetensors")));  // the weights were made up
+  const std::string page = read_all(box.path("one/report.html"));
+  for (const char* part : {"<h2>a</h2>", "lamina-svg", "proved bits", "Timing of the subprograms",
+                           "The search", "The proof", "lamina optimize ", "</html>"}) {
+    CHECK_MESSAGE(page.find(part) != std::string::npos, part);
+  }
+  CHECK(page.find("src=") == std::string::npos);  // the page needs no other file
+  CHECK(page.find("@import") == std::string::npos);
+  if (changed) {
+    const Json& proof = program.at("regions").array().at(0).at("proof");
+    CHECK(proof.at("tuples").array().size() >= 4);
+    CHECK(page.find(std::to_string(proof.at("tuples").array().at(0).at("p").integer())) !=
+          std::string::npos);
+  }
   CHECK(box.lamina("check $/a.lam $/one/graph.lam").status == 0);
 
   // Found programs are remembered; several models share one report.
@@ -148,6 +161,17 @@ TEST_CASE("optimize writes an equal program and reports on it") {
     CHECK(fs::exists(box.path(folder + "/graph.lam")));
     CHECK(fs::file_size(box.path(folder + "/code.cc")) > 100);
   }
+}
+
+TEST_CASE("show draws a model instead of printing it") {
+  const Sandbox box;
+  write_all(box.path("m.lam"), "lamina 1\ngraph g(x: f32[4, 8]) {\n  return softmax(x)\n}\n");
+  const Outcome shown = box.lamina("show $/m.lam --svg $/m.svg");
+  CHECK_MESSAGE(shown.status == 0, shown.err);
+  CHECK(shown.out == "");
+  const std::string svg = read_all(box.path("m.svg"));
+  CHECK(svg.starts_with("<svg "));
+  CHECK(svg.find("f32[4, 8]") != std::string::npos);
 }
 
 TEST_CASE("check: equivalent 0, different 1, unsupported 4, inconclusive 5, bad input 2") {

@@ -1,0 +1,252 @@
+// Writes the page from the JSON report, so that both say the same.
+#include "cli/optimize_page.h"
+
+#include <fmt/core.h>
+
+#include "base/markup.h"
+
+namespace lamina::cli {
+namespace {
+
+constexpr const char* kStyle = R"(<style>
+:root{color-scheme:light dark;--text:#1c2230;--soft:#566077;--page:#fff;
+--line:#d5dae3;--card:#f6f7f9;
+--good:#1d7a3d}
+@media (prefers-color-scheme:dark){:root{--text:#e6e9f0;--soft:#a9b2c6;
+--page:#14171e;--line:#343b49;--card:#1c212b;--good:#5fc482}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:1280px;padding:20px 16px 60px;background:var(--page);color:var(--text);
+font:15px/1.5 system-ui,'DejaVu Sans',Helvetica,Arial,sans-serif}
+h1{font-size:24px;margin:0 0 4px}
+h2{font-size:20px;margin:36px 0 8px;border-bottom:1px solid var(--line);padding-bottom:4px;
+overflow-wrap:anywhere}
+h3{font-size:16px;margin:22px 0 8px}
+p{margin:6px 0;max-width:80ch}
+.soft{color:var(--soft)}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:10px;margin:12px 0}
+.fact{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:8px 12px}
+.fact b{display:block;font-size:20px;line-height:1.3;overflow-wrap:anywhere}
+.fact span{color:var(--soft);font-size:13px}
+.good b{color:var(--good)}
+.wide{overflow-x:auto;border:1px solid var(--line);border-radius:6px;margin:8px 0}
+table{border-collapse:collapse;font-size:13px;width:100%}
+th,td{padding:5px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th{color:var(--soft);font-weight:600}
+tr:last-child td{border-bottom:0}
+th:first-child,td:first-child,th:last-child,td:last-child{text-align:left}
+.wide svg{display:block;margin:0 auto}
+code,pre{font:12.5px/1.5 ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace}
+pre{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:10px;
+overflow-x:auto}
+summary{cursor:pointer;color:var(--soft);margin:6px 0}
+</style>
+)";
+
+std::string text_of(const Json& value) { return escape_markup(value.text()); }
+
+// A cell: numbers with a sensible number of digits, null as a dash.
+std::string cell(const Json& value) {
+  if (const auto* whole = std::get_if<std::int64_t>(&value.value())) return std::to_string(*whole);
+  if (const auto* real = std::get_if<double>(&value.value())) return fmt::format("{:.4g}", *real);
+  if (const auto* flag = std::get_if<bool>(&value.value())) return *flag ? "yes" : "no";
+  if (std::holds_alternative<std::string>(value.value())) return text_of(value);
+  return "-";
+}
+
+struct Column {
+  const char* key;
+  const char* title;
+};
+
+// The columns that at least one row has, in the order that is given.
+std::string table(const Json::Array& rows, std::span<const Column> columns) {
+  std::string head;
+  std::vector<Column> used;
+  for (const Column& column : columns) {
+    bool present = false;
+    for (const Json& row : rows) present = present || row.find(column.key) != nullptr;
+    if (!present) continue;
+    used.push_back(column);
+    head += fmt::format("<th>{}</th>", column.title);
+  }
+  std::string html = "<div class=\"wide\"><table><tr>" + head + "</tr>\n";
+  for (const Json& row : rows) {
+    html += "<tr>";
+    for (const Column& column : used) {
+      const Json* value = row.find(column.key);
+      html += "<td>" + (value == nullptr ? "-" : cell(*value)) + "</td>";
+    }
+    html += "</tr>\n";
+  }
+  return html + "</table></div>\n";
+}
+
+std::string fact(const std::string& value, const char* name, bool good = false) {
+  return fmt::format("<div class=\"fact{}\"><b>{}</b><span>{}</span></div>\n", good ? " good" : "",
+                     value, name);
+}
+
+std::string ratio_text(const Json& program) {
+  const Json& ratio = program.at("ratio");
+  return ratio.is_null() ? "-" : fmt::format("{:.2f}x", ratio.real());
+}
+
+std::string summary(const Json& program) {
+  const double ratio = program.at("ratio").is_null() ? 0.0 : program.at("ratio").real();
+  std::string html = "<div class=\"facts\">\n";
+  html += fact(cell(program.at("before_ms")) + " ms", "before, unfused (median)");
+  html += fact(cell(program.at("after_ms")) + " ms", "after (median)");
+  html += fact(ratio_text(program), "before / after", ratio > 1.0);
+  html += fact(cell(program.at("bits")), "proved bits");
+  html += fact(cell(program.at("verdict")), "verdict");
+  html += fact(fmt::format("{:.1f} s", program.at("search_s").real()), "search, proof and timing");
+  html += "</div>\n";
+  if (!program.at("refusal").is_null()) {
+    html += "<p>A program with fused regions was refused: " + text_of(program.at("refusal")) +
+            ".</p>\n";
+  }
+  if (program.at("stopped").text() != "finished") {
+    html += "<p>The search ended early: " + text_of(program.at("stopped")) + ".</p>\n";
+  }
+  return html;
+}
+
+std::string pictures_section(const ProgramPictures& pictures) {
+  const auto picture = [](const char* title, const std::string& svg, bool open) {
+    return fmt::format(
+        "<details{}><summary>{}</summary>\n<div class=\"wide\">\n{}</div></details>\n",
+        open ? " open" : "", title, svg);
+  };
+  return "<h3>The program</h3>\n" + picture("after: what was found", pictures.after, true) +
+         picture("before: the model as it came", pictures.before, false);
+}
+
+std::string timing_section(const Json::Array& regions) {
+  const Column columns[] = {
+      {"name", "subprogram"},   {"count", "times"}, {"nodes", "nodes"},  {"before_ms", "before ms"},
+      {"after_ms", "after ms"}, {"ratio", "ratio"}, {"choice", "choice"}};
+  return "<h3>Timing of the subprograms</h3>\n<p class=\"soft\">Each distinct subprogram by "
+         "itself, on "
+         "cold weights; before and after interleaved in one run.</p>\n" +
+         table(regions, columns);
+}
+
+std::string search_section(const Json::Array& regions) {
+  const Column columns[] = {
+      {"name", "subprogram"},       {"states", "states"},        {"pruned", "pruned"},
+      {"merged", "merged"},         {"values", "values"},        {"enumerate_s", "enumeration s"},
+      {"candidates", "candidates"}, {"refused", "refused"},      {"timed", "timed"},
+      {"search_s", "total s"},      {"from_cache", "remembered"}};
+  return "<h3>The search</h3>\n" + table(regions, columns);
+}
+
+std::string tuple_table(const Json& proof) {
+  const Json* tuples = proof.find("tuples");
+  if (tuples == nullptr || tuples->array().empty()) return "";
+  const Column columns[] = {{"pass", "pass"},
+                            {"p", "p"},
+                            {"q", "q"},
+                            {"omega", "omega"},
+                            {"candidates", "drawn among"},
+                            {"seed", "seed of the pass"}};
+  return "<details><summary>the primes</summary>\n" + table(tuples->array(), columns) +
+         "</details>\n";
+}
+
+std::string joined(const Json::Array& texts) {
+  std::string all;
+  for (const Json& text : texts) all += (all.empty() ? "" : ", ") + text_of(text);
+  return all;
+}
+
+// What was proved for the choice of one subprogram.
+std::string proof_record(const Json& region) {
+  const Json* proof = region.find("proof");
+  if (proof == nullptr || proof->is_null()) return "";
+  std::string html = "<p><b>" + text_of(region.at("name")) + "</b>: " + cell(region.at("verdict"));
+  html += ", " + cell(region.at("bits")) + " bits. " + text_of(proof->at("reason")) + ".</p>\n";
+  html += "<p class=\"soft\">Checked at " + joined(proof->at("shapes").array());
+  if (proof->at("shrunk").flag()) html += " (a small instance of the same recipe)";
+  return html + ".</p>\n" + tuple_table(*proof);
+}
+
+std::string proof_section(const Json::Array& regions) {
+  std::string records;
+  for (const Json& region : regions) records += proof_record(region);
+  if (records.empty()) records = "<p>Nothing was changed, so nothing had to be proved.</p>\n";
+  return "<h3>The proof</h3>\n<p class=\"soft\">Each fused subprogram was evaluated beside what it "
+         "replaces over random prime fields drawn from the operating system, then compared with "
+         "the "
+         "reference device at full shape, every element, before it was timed. Bits are those "
+         "proved for the choice, less log2 of the number of candidates tried.</p>\n" +
+         records;
+}
+
+// A word of a command line, quoted where a shell would read more than a word.
+std::string shell_word(const std::string& text) {
+  const char* const plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+@%";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string commands_section(const Json& report, const Json& program, const std::string& folder) {
+  const Json& options = report.at("options");
+  const std::string model = shell_word(program.at("model").text());
+  const std::string own =
+      report.at("programs").array().size() == 1 ? folder : folder + "/" + program.at("name").text();
+  const std::string result = shell_word(own + "/graph.lam");
+  std::string optimize = "lamina optimize " + model + " -o " + shell_word(folder);
+  for (const auto& [name, flag] :
+       {std::pair{"threads", "--threads"}, {"seed", "--seed"}, {"candidates", "--candidates"}}) {
+    if (const Json* value = options.find(name)) {
+      optimize += fmt::format(" {} {}", flag, value->integer());
+    }
+  }
+  const std::string check = "lamina check " + model + " " + result;
+  std::string lines;
+  for (const std::string& line : {optimize + " --fresh", check, "lamina bench " + model,
+                                  "lamina bench " + result, "lamina show " + result}) {
+    lines += escape_markup(line) + "\n";
+  }
+  return "<h3>Again</h3>\n<p class=\"soft\">Search, check and time it once more; show it as "
+         "text.</p>\n<pre>" +
+         lines + "</pre>\n";
+}
+
+}  // namespace
+
+std::string report_page(const Json& report, std::span<const ProgramPictures> pictures,
+                        const std::string& folder) {
+  const Json::Array& programs = report.at("programs").array();
+  std::string html =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+      "<title>lamina optimize</title>\n";
+  html += kStyle;
+  html += "</head><body>\n<h1>lamina optimize</h1>\n<p class=\"soft\">lamina " +
+          text_of(report.at("lamina")) + ", target " + text_of(report.at("target")) + ": " +
+          text_of(report.at("machine")) + "</p>\n";
+  if (programs.size() > 1) {
+    const Column columns[] = {{"name", "program"},      {"before_ms", "before ms"},
+                              {"after_ms", "after ms"}, {"ratio", "ratio"},
+                              {"spread", "spread"},     {"bits", "proved bits"},
+                              {"search_s", "search s"}, {"verdict", "verdict"}};
+    html += table(programs, columns);
+  }
+  for (std::size_t i = 0; i < programs.size(); ++i) {
+    const Json& program = programs[i];
+    const Json::Array& regions = program.at("regions").array();
+    html += "<h2>" + text_of(program.at("name")) + "</h2>\n" + summary(program);
+    if (i < pictures.size()) html += pictures_section(pictures[i]);
+    if (!regions.empty()) {
+      html += timing_section(regions) + search_section(regions) + proof_section(regions);
+    }
+    html += commands_section(report, program, folder);
+  }
+  return html + "</body></html>\n";
+}
+
+}  // namespace lamina::cli
