@@ -65,7 +65,8 @@ class Device {
   virtual std::unique_ptr<Program> compile(const Graph& graph, const RunOptions& options) const = 0;
 };
 
-// The devices present on this machine: "ref" always, "cpu" always.
+// The devices present on this machine: "ref" always, "cpu" always, "cuda" where a driver
+// finds a GPU of sm_80 or newer.
 std::span<const Device* const> devices();
 // Throws kNotFound that lists the devices.
 const Device& find_device(std::string_view name);

@@ -1,15 +1,20 @@
 // The list of devices.
-#include <array>
+#include <vector>
 
 #include "base/check.h"
 #include "exec/cpu/cpu_device.h"
+#include "exec/cuda/cuda_device.h"
 #include "exec/ref/ref_device.h"
 #include "lamina/device.h"
 
 namespace lamina {
 
 std::span<const Device* const> devices() {
-  static const std::array<const Device*, 2> list = {&ref_device(), &cpu_device()};
+  static const std::vector<const Device*> list = [] {
+    std::vector<const Device*> found = {&ref_device(), &cpu_device()};
+    if (cuda_device() != nullptr) found.push_back(cuda_device());
+    return found;
+  }();
   return list;
 }
 

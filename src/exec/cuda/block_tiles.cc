@@ -177,7 +177,10 @@ class Planner {
     const std::int64_t element = element_bytes(from.dtype);
     const Dims& shape = plan().shape(id);
     if (shape.empty() || from.strides.back() != Dim(1)) return 0;
+    const auto& known = request_.alignments;
+    const int alignment = known.empty() ? 16 : known[static_cast<std::size_t>(from.input)];
     for (const std::int64_t bytes : {16, 8, 4}) {
+      if (alignment % bytes != 0) continue;
       const auto divides = [&](const Dim& stride) {
         const auto n = stride.constant();
         return n && *n * element % bytes == 0;

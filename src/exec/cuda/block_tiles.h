@@ -42,6 +42,7 @@ struct BlockTiles {
 struct TileRequest {
   NodeView node;
   const GpuMachine& machine;
+  std::vector<int> alignments;  // as EmitContext
 };
 
 // Throws kUnsupported for what a block cannot hold and kExhausted, with both numbers, when the

@@ -22,7 +22,7 @@ class BlockEmitter {
  public:
   explicit BlockEmitter(const EmitContext& context)
       : context_(context),
-        tiles_(plan_tiles({context.node, context.machine})),
+        tiles_(plan_tiles({context.node, context.machine, context.alignments})),
         plan_(tiles_.plan),
         steps_(tiles_, context.machine, kernel_.sizes) {}
 

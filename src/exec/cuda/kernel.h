@@ -3,7 +3,7 @@
 // Text: each kernel is one function
 //   extern "C" __global__ void NAME(const T0* in0, ..., U0* out0, ..., LmSizes lm_sizes)
 // behind the prelude (prelude.h). Inputs and outputs are dense and row-major; pointers are aligned
-// to 16 bytes. Blocks have one dimension, and so has the grid.
+// as EmitContext says. Blocks have one dimension, and so has the grid.
 #pragma once
 
 #include <string>
@@ -34,6 +34,7 @@ struct EmitContext {
   NodeView node;
   std::vector<Type> outputs;
   GpuMachine machine;
+  std::vector<int> alignments;  // of the inputs, in bytes; none: 16 each
 };
 
 // The kernels that compute a node, run in order. Throw kUnsupported that names the operator and

@@ -17,7 +17,7 @@ inline GpuMachine test_machine() { return load_gpu_machine("share/machines/h100.
 inline std::vector<Kernel> emit_node(const Graph& graph, const GpuMachine& machine) {
   const Node& node = graph.node(graph.outputs.at(0).value);
   std::vector<Type> types;
-  return emit({view(graph, node, types), node.types, machine});
+  return emit({view(graph, node, types), node.types, machine, {}});
 }
 
 // Runs the kernels of the node behind output 0 on all of its inputs.
