@@ -84,6 +84,7 @@ struct Results {
   std::map<std::string, std::map<std::string, std::int64_t>> at;  // accepted: fault, base and place
   std::map<std::string, std::int64_t> reasons;                    // of what stayed open
   std::map<std::string, std::size_t> bases;
+  std::set<std::size_t> pairs;  // hashes of graph and mutant
   Json::Array wrong;
   double least_bits = 1e3;
   double seconds = 0.0;  // in verify()
@@ -97,6 +98,7 @@ struct Results {
     }
     for (const auto& [reason, count] : other.reasons) reasons[reason] += count;
     for (const auto& [base, count] : other.bases) bases[base] += count;
+    pairs.insert(other.pairs.begin(), other.pairs.end());
     wrong.insert(wrong.end(), other.wrong.begin(), other.wrong.end());
     least_bits = std::min(least_bits, other.least_bits);
     seconds += other.seconds;
@@ -132,7 +134,11 @@ class Bench {
     results.graphs = 1;
     results.bases[base.name] = 1;
     const VerifyOptions options{.primes = share_primes(), .shrink_witness = false};
-    for (const Trial& trial : trials) judge(base, trial, options, results);
+    const std::string text = print_graph(base.graph);
+    for (const Trial& trial : trials) {
+      results.pairs.insert(std::hash<std::string>()(text + print_graph(trial.mutant.graph)));
+      judge(base, trial, options, results);
+    }
     return results;
   }
 
@@ -219,6 +225,7 @@ Json to_json(const Results& results) {
   json["version"] = 1;
   json["machine"] = find_device("cpu").description();
   json["graphs"] = static_cast<std::int64_t>(results.graphs);
+  json["different_pairs"] = static_cast<std::int64_t>(results.pairs.size());
   json["seconds"] = results.seconds;
   json["slowest_s"] = results.slowest_s;
   json["least_bits"] = results.least_bits;
