@@ -130,8 +130,10 @@ Terms RootExtension::cofactor(const std::vector<Terms>& parts, std::size_t gener
   return sum(constant, product(s, sum(linear, product(s, square))));
 }
 
+// The symbol cancels. Zeros without an exponent slot that it leaves behind are dropped: such a slot
+// comes from a coefficient of x, whose own powers lack it in the part that stays.
 Terms RootExtension::norm(const Terms& x, std::size_t generator) const {
-  return product(x, cofactor(parts(x, generator), generator));
+  return parts(product(x, cofactor(parts(x, generator), generator)), generator)[0];
 }
 
 std::optional<Terms> RootExtension::inverse(const Terms& x) const {
@@ -142,7 +144,7 @@ std::optional<Terms> RootExtension::inverse(const Terms& x) const {
     return one_over.finite() ? std::optional(Terms{{0, one_over}}) : std::nullopt;
   }
   const Terms rest = cofactor(parts(x, *generator), *generator);
-  const auto below = inverse(product(x, rest));
+  const auto below = inverse(parts(product(x, rest), *generator)[0]);  // the norm
   return below ? std::optional(product(rest, *below)) : std::nullopt;
 }
 

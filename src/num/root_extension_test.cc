@@ -47,6 +47,26 @@ TEST_CASE("roots satisfy their equations, and inverses are inverses") {
   CHECK(inverted > 50);
 }
 
+TEST_CASE("an inverse knows no exponent where a zero of its divisor knows none") {
+  std::mt19937_64 rng(9);
+  const ResidueField field(kPairs, next_word, &rng);
+  RootExtension extension(field);
+  const Formal power = field.exponential(field.random(), false);
+  const auto zero = extension.scalar(field.add(power, field.negate(power)));
+  REQUIRE(zero.size() == 1);
+  const auto a = extension.scalar(field.random());
+  for (const int order : {2, 3}) {
+    const std::size_t s = extension.add(order, extension.scalar(field.random()));
+    const auto x = extension.sum(a, extension.product(zero, extension.symbol(s)));
+    CHECK(extension.highest_generator(x) == s);
+    CHECK_FALSE(extension.highest_generator(extension.norm(x, s)).has_value());
+    const auto inverse = extension.inverse(x);
+    REQUIRE(inverse.has_value());
+    CHECK(extension.equal(extension.product(a, *inverse), extension.scalar(field.integer(1))));
+    CHECK(extension.slot(*inverse) != Formal::Slot::kKnown);
+  }
+}
+
 TEST_CASE("a divisor of zero has no inverse") {
   std::mt19937_64 rng(8);
   const ResidueField field(kPairs, next_word, &rng);
