@@ -13,6 +13,7 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/optimize_cuda.h"
 #include "cli/optimize_page.h"
 #include "cli/optimize_report.h"
 #include "lamina/draw.h"
@@ -23,12 +24,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kCudaTarget = "cuda:";
+
 struct OptimizeCommandOptions {
   std::vector<std::string> models;
   std::vector<std::string> fix;
   std::vector<std::string> size;
   std::string output_dir;
   std::string target = "cpu";
+  std::string machine;
   Seconds budget{OptimizeOptions{}.budget_s};
   OptimizeOptions optimize;
 
@@ -38,7 +42,8 @@ struct OptimizeCommandOptions {
     visit("fix", self.fix, "NAME=FILE.npy: elements of an ONNX input that decides shapes");
     visit("size", self.size, "NAME=N: the value of a named size");
     visit("output_dir", self.output_dir, "folder for the results; it is made");
-    visit("target", self.target, "the device to optimise for: see 'lamina devices'");
+    visit("target", self.target, "a device of 'lamina devices', or cuda:sm_80, cuda:sm_90, ...");
+    visit("machine", self.machine, "description of the GPU of a cuda: target (docs/formats.md)");
     visit("budget", self.budget, "time to spend on the search of each model");
     OptimizeOptions::fields(self.optimize, visit);
   }
@@ -112,7 +117,30 @@ void describe_machine(const OptimizeCommandOptions& options, const Device& devic
   report["programs"] = Json::Array{};
 }
 
+int optimize_for_gpu(const OptimizeCommandOptions& options, Json& report) {
+  CudaOptions cuda;
+  cuda.target = options.target.substr(kCudaTarget.size());
+  cuda.machine = options.machine;
+  cuda.budget_s = options.budget.value;
+  cuda.seed = options.optimize.seed;
+  cuda.cache_dir = options.optimize.cache_dir;
+  report["version"] = 1;
+  report["lamina"] = version();
+  report["target"] = options.target;
+  report["options"] = to_json(options);
+  report["programs"] = Json::Array{};
+  for (const Job& job : plan_jobs(options)) {
+    Json row = optimize_model_for_cuda(load(options, job), cuda, job.folder.string());
+    row["name"] = job.name;
+    report["programs"].push_back(std::move(row));
+  }
+  write_file_atomically((fs::path(options.output_dir) / "report.json").string(), report.dump());
+  return kYes;
+}
+
 int optimize_models(const OptimizeCommandOptions& options, Json& report) {
+  if (options.target.starts_with(kCudaTarget)) return optimize_for_gpu(options, report);
+  require(options.machine.empty(), "--machine describes the GPU of a cuda: target");
   const Device& device = find_device(options.target);
   const std::vector<Job> jobs = plan_jobs(options);
   OptimizeOptions search = options.optimize;

@@ -1,6 +1,9 @@
 // Reads machine descriptions.
 #include "exec/cuda/gpu_machine.h"
 
+#include <array>
+#include <cstdlib>
+
 #include "base/check.h"
 #include "base/files.h"
 #include "base/json.h"
@@ -32,6 +35,8 @@ GpuMachine parse_gpu_machine(std::string_view text, std::string_view source) {
   machine.shared_bytes_per_block = integer("shared_bytes_per_block");
   machine.device_bytes = integer("device_bytes");
   machine.bytes_per_second = real("bytes_per_second");
+  machine.cache_bytes_per_second = real("cache_bytes_per_second");
+  machine.launch_seconds = real("launch_seconds");
   machine.flops_f32 = real("flops_f32");
   machine.flops_16bit = real("flops_16bit");
   return machine;
@@ -39,6 +44,19 @@ GpuMachine parse_gpu_machine(std::string_view text, std::string_view source) {
 
 GpuMachine load_gpu_machine(const std::string& path) {
   return parse_gpu_machine(read_file(path), path);
+}
+
+GpuMachine shipped_gpu_machine(std::string_view target) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kShipped = {
+      {{"sm_80", "a100"}, {"sm_90", "h100"}}};
+  const char* share = std::getenv("LAMINA_SHARE");
+  const std::string folder = share != nullptr ? share : LAMINA_SHARE_DIR;
+  for (const auto& [name, file] : kShipped) {
+    if (name == target) return load_gpu_machine(fmt::format("{}/machines/{}.json", folder, file));
+  }
+  fail(ErrorCode::kNotFound,
+       "no machine description ships for '{}' (there are sm_80 and sm_90); give one with --machine",
+       target);
 }
 
 }  // namespace lamina::cuda
