@@ -35,8 +35,9 @@ struct LoadOptions {
 // first bytes when no format has that extension. A .lam file gets the elements of its weights from
 // the sibling NAME.safetensors when there is one.
 Graph load_model(const std::string& path, const LoadOptions& options = {});
-// Writes the text form to `path` (it must end in .lam) and, when the graph carries the elements of
-// weights, the sibling NAME.safetensors, which is written first.
+// Writes the text form to a `path` that ends in .lam and, when the graph carries the elements of
+// weights, the sibling NAME.safetensors, which is written first. To a path that ends in .onnx it
+// writes ONNX and throws kUnsupported that names what ONNX cannot say (docs/formats.md).
 void save_model(const std::string& path, const Graph& graph);
 
 // One row per model format.

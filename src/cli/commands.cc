@@ -5,6 +5,7 @@ namespace lamina::cli {
 
 Command bench_command();
 Command check_command();
+Command convert_command();
 Command devices_command();
 Command identity_command();
 Command optimize_command();
@@ -12,8 +13,8 @@ Command run_command();
 Command show_command();
 
 std::vector<Command> all_commands() {
-  return {optimize_command(), check_command(), identity_command(), run_command(),
-          show_command(),     bench_command(), devices_command()};
+  return {optimize_command(), check_command(),   identity_command(), run_command(),
+          show_command(),     convert_command(), bench_command(),    devices_command()};
 }
 
 }  // namespace lamina::cli

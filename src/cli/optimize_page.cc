@@ -211,8 +211,8 @@ std::string commands_section(const Json& report, const Json& program, const std:
                                   "lamina bench " + result, "lamina show " + result}) {
     lines += escape_markup(line) + "\n";
   }
-  return "<h3>Again</h3>\n<p class=\"soft\">Search, check and time it once more; show it as "
-         "text.</p>\n<pre>" +
+  return "<h3>Again</h3>\n<p class=\"soft\">Search, check (at full size, which may take minutes) "
+         "and time it once more; show it as text.</p>\n<pre>" +
          lines + "</pre>\n";
 }
 

@@ -82,7 +82,9 @@ Graph load_model(const std::string& path, const LoadOptions& options) {
 }
 
 void save_model(const std::string& path, const Graph& graph) {
-  require(fs::path(path).extension() == ".lam", "'{}' does not end in .lam", path);
+  const std::string extension = fs::path(path).extension().string();
+  if (extension == ".onnx") return save_onnx(path, graph);
+  require(extension == ".lam", "'{}' ends in neither .lam nor .onnx", path);
   NamedTensors weights;
   for (const Input& input : graph.inputs) {
     if (input.value.empty()) continue;

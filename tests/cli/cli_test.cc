@@ -163,6 +163,19 @@ TEST_CASE("optimize writes an equal program and reports on it") {
   }
 }
 
+TEST_CASE("convert writes ONNX that is the same model, or says why not") {
+  const Sandbox box;
+  write_all(box.path("m.lam"), "lamina 1\ngraph g(x: f32[4, 8]) {\n  return y=softmax(x) * 2\n}\n");
+  const Outcome done = box.lamina("convert $/m.lam $/m.onnx");
+  CHECK_MESSAGE(done.status == 0, done.err);
+  CHECK(box.lamina("check $/m.lam $/m.onnx").status == 0);
+  CHECK(box.lamina("convert $/m.onnx $/back.lam").status == 0);
+  CHECK(box.lamina("check $/m.lam $/back.lam").status == 0);
+  box.refuses("convert $/m.lam $/m.txt", 2, "neither .lam nor .onnx");
+  write_all(box.path("s.lam"), "lamina 1\ngraph g(x: i64[4]) {\n  return random_bits(x)\n}\n");
+  box.refuses("convert $/s.lam $/s.onnx", 4, "random_bits");
+}
+
 TEST_CASE("show draws a model instead of printing it") {
   const Sandbox box;
   write_all(box.path("m.lam"), "lamina 1\ngraph g(x: f32[4, 8]) {\n  return softmax(x)\n}\n");
