@@ -1,5 +1,6 @@
 // Every operator out as ONNX and in again: the function must stay what it was.
 #include <doctest/doctest.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -228,4 +229,32 @@ TEST_CASE("onnx.checker accepts what is written" * doctest::test_suite("peers"))
       "  except Exception as e: bad += 1; print(f, str(e)[:300])\n"
       "sys.exit(bad > 0)'";
   CHECK(std::system((python + script + files).c_str()) == 0);
+}
+
+// Another implementation reads the files. LAMINA_PYTHON: a Python with onnxruntime.
+TEST_CASE("ONNX Runtime computes the same from what is written" * doctest::test_suite("peers")) {
+  const Folder folder;
+  std::mt19937_64 random(12);
+  for (const Case& each : all_cases()) {
+    if (kNotInOnnx.count(each.op->name) != 0) continue;
+    const Graph graph = graph_of(each);
+    save_model(folder.file(each.name + ".onnx"), graph);
+    const std::vector<Tensor> inputs = random_inputs(each, random);
+    const std::vector<Tensor> want = run_reference(graph, inputs);
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      save_npy(folder.file(each.name + ".in." + std::to_string(k) + ".npy"), inputs[k]);
+    }
+    for (std::size_t k = 0; k < want.size(); ++k) {
+      save_npy(folder.file(each.name + ".out." + std::to_string(k) + ".npy"), want[k]);
+    }
+  }
+  const char* python = std::getenv("LAMINA_PYTHON");
+  const std::string command = std::string(python == nullptr ? "python3" : python) +
+                              " tests/conformance/onnx_runtime.py " + folder.file("");
+  const int status = std::system(command.c_str());
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+    std::cout << "skipped: ONNX Runtime is not installed\n";
+  } else {
+    CHECK(status == 0);
+  }
 }
