@@ -67,6 +67,7 @@ ProductFormat StepWriter::format(NodeId id) const {
 struct StepWriter::Side {
   bool is_a = true;
   std::string first;  // row or column of the step
+  std::string depth;  // where a staged product is along k; "": not staged
 };
 
 // The length of the loop now, from the operand axis that it walks.
@@ -113,15 +114,82 @@ std::string StepWriter::operand(NodeId id, const Side& side, bool in_steps) {
   };
   const std::string across = step(own);
   const std::string first = in_steps ? side.first : "";
-  const std::string skip = first.empty() ? "" : fmt::format(" + {} * {}", across, first);
+  std::string skip = first.empty() ? "" : fmt::format(" + {} * {}", across, first);
+  if (!side.depth.empty()) {
+    skip += fmt::format(" + {} * {}", step(product.loops.k), side.depth);
+  }
   return fmt::format("lm_operand({}{}{}, {}, {}, {})", base(place),
                      batch_offset(place, strides, id), skip, across, step(product.loops.k),
                      length_from(id, own, first));
 }
 
+// Copies the rows of a factor from depth k0 on, up to `now` deep, into buffer `buffer`.
+std::string StepWriter::stage_text(NodeId id, const Side& side, bool in_steps) {
+  const StagedProduct& staged = tiles_.products.at(id);
+  const auto& factor = side.is_a ? staged.a : staged.b;
+  if (!factor) return "";
+  const BlockProduct& product = plan_.products.at(id);
+  const std::vector<int>& own = side.is_a ? product.loops.m : product.loops.n;
+  const Dims& strides = side.is_a ? product.strides_a : product.strides_b;
+  const int index = side.is_a ? product.loops.a : product.loops.b;
+  const Place& place =
+      plan_.value(plan_.node(id).inputs[static_cast<std::size_t>(index)].node).place;
+  const Area& area = tiles_.areas.at(factor->area);
+  const std::string length = length_from(id, own, in_steps ? side.first : "");
+  const std::string first = in_steps ? side.first : "0";
+  const std::string across = stride(place, strides[static_cast<std::size_t>(own[0])]);
+  const std::string along = stride(place, strides[static_cast<std::size_t>(product.loops.k[0])]);
+  const std::int64_t unit =
+      std::max<std::int64_t>(1, factor->copy_bytes / element_bytes(place.dtype));
+  const std::string rows = factor->along_k ? length : "now";
+  const std::string columns = factor->along_k ? "now" : length;
+  const std::string row = factor->along_k ? across : along;
+  const std::string origin = factor->along_k ? fmt::format("{} * {} + k0", across, first)
+                                             : fmt::format("{} * k0 + {}", along, first);
+  return fmt::format(
+      "const int units_{0} = ({1} + {2}) / {3};\n"
+      "for (int i = thread; i < ({4}) * units_{0}; i += {5}) {{\n"
+      "const int r = i / units_{0}, q = i % units_{0} * {3};\n"
+      "LmCopy<{6}>::run({0} + buffer * {7} + r * {8} + q,\n{9}{10} + {11} + {12} * r + q, {13} - "
+      "q);\n}}\n",
+      factor->area, columns, unit - 1, unit, rows, threads(), factor->copy_bytes, area.elements,
+      factor->row, base(place), batch_offset(place, strides, id), origin, row, columns);
+}
+
+std::string StepWriter::staged_operand(NodeId id, const Side& side, bool in_steps) {
+  const StagedProduct& staged = tiles_.products.at(id);
+  const auto& factor = side.is_a ? staged.a : staged.b;
+  if (!factor) return operand(id, {side.is_a, side.first, "k0"}, in_steps);
+  const BlockProduct& product = plan_.products.at(id);
+  const std::vector<int>& own = side.is_a ? product.loops.m : product.loops.n;
+  return fmt::format("lm_operand({} + buffer * {}, {}, {}, {})", factor->area,
+                     tiles_.areas.at(factor->area).elements, factor->along_k ? factor->row : 1,
+                     factor->along_k ? 1 : factor->row,
+                     length_from(id, own, in_steps ? side.first : ""));
+}
+
+// The product piece by piece along k: the copies of the next piece run while this one is used.
+std::string StepWriter::staged_adds(NodeId id, const std::string& registers, bool in_steps) {
+  if (tiles_.products.count(id) == 0) return add_call(id, registers, in_steps);
+  const std::string depth = loop_extent(id, plan_.products.at(id).loops.k);
+  const std::int64_t most = tiles_.products.at(id).depth;
+  return fmt::format(
+      "{{\nconst int depth = {0};\n"
+      "const auto stage = [&](int k0, int buffer) {{\n"
+      "const int now = depth - k0 < {1} ? depth - k0 : {1};\n{2}{3}lm_copy_commit();\n}};\n"
+      "LM_SYNC();\nif (depth > 0) stage(0, 0);\n"
+      "for (int k0 = 0, buffer = 0; k0 < depth; k0 += {1}, buffer ^= 1) {{\n"
+      "lm_copy_wait<0>();\nLM_SYNC();\n"
+      "if (k0 + {1} < depth) stage(k0 + {1}, buffer ^ 1);\n"
+      "{6}.add({4},\n{5},\ndepth - k0 < {1} ? depth - k0 : {1});\n}}\n}}\n",
+      depth, most, stage_text(id, {true, "m0", ""}, in_steps),
+      stage_text(id, {false, "n0", ""}, in_steps), staged_operand(id, {true, "m0", ""}, in_steps),
+      staged_operand(id, {false, "n0", ""}, in_steps), registers);
+}
+
 std::string StepWriter::add_call(NodeId id, const std::string& registers, bool in_steps) {
-  return fmt::format("{}.add({},\n{},\n{});\n", registers, operand(id, {true, "m0"}, in_steps),
-                     operand(id, {false, "n0"}, in_steps),
+  return fmt::format("{}.add({},\n{},\n{});\n", registers, operand(id, {true, "m0", ""}, in_steps),
+                     operand(id, {false, "n0", ""}, in_steps),
                      loop_extent(id, plan_.products.at(id).loops.k));
 }
 
@@ -157,7 +225,7 @@ BlockStep StepWriter::reads_of(NodeId id) const {
 
 BlockStep StepWriter::accumulation(NodeId id, const std::string& registers) {
   BlockStep step = reads_of(id);
-  step.text = add_call(id, registers, false);
+  step.text = staged_adds(id, registers, false);
   return step;
 }
 
@@ -184,7 +252,7 @@ BlockStep StepWriter::product(NodeId id, const Place* onto) {
   }
   step.text += fmt::format("{} c;\n", format.type());
   step.text += onto != nullptr ? memory_call(id, "c.load", place, in_steps) : "c.fill(0.0f);\n";
-  step.text += add_call(id, "c", in_steps);
+  step.text += staged_adds(id, "c", in_steps);
   step.text += memory_call(id, "c.store", place, in_steps) + cpu::close_braces(braces);
   return step;
 }

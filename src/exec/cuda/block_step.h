@@ -75,6 +75,9 @@ class StepWriter {
   std::string fold_loops(const Fold& fold, Numbers& numbers, NodeId id);
   struct Side;  // of a product: its rows or columns
   std::string operand(NodeId id, const Side& side, bool in_steps);
+  std::string staged_operand(NodeId id, const Side& side, bool in_steps);
+  std::string stage_text(NodeId id, const Side& side, bool in_steps);
+  std::string staged_adds(NodeId id, const std::string& registers, bool in_steps);
   std::string loop_extent(NodeId id, const std::vector<int>& loops);
   std::string length_from(NodeId id, const std::vector<int>& loops, const std::string& first);
   std::string batch_offset(const cpu::Place& place, const Dims& strides, NodeId id);

@@ -2,6 +2,7 @@
 #include "exec/cuda/block_tiles.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/check.h"
@@ -20,6 +21,9 @@ using cpu::Place;
 // Rows begin at multiples of 16 bytes, and one such unit further each than their length asks for:
 // the rows of a fragment then lie in different banks.
 constexpr std::int64_t kUnit = 16;
+
+// Of the pieces of a product's factors, the best first.
+constexpr std::array<std::int64_t, 4> kDepths = {256, 128, 64, 32};
 
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -68,7 +72,10 @@ class Planner {
       const bool view = plan().value(id).form == Form::kMemory && node.op->move_form != nullptr;
       for (const Value& input : node.inputs) {
         int& count = reads[static_cast<std::size_t>(input.node)];
-        count += cpu::is_product(node) ? 2 : view ? reads[static_cast<std::size_t>(id)] : 1;
+        const int by_product = passes_in_pieces(id) ? 0 : 2;
+        count += cpu::is_product(node) ? by_product
+                 : view                ? reads[static_cast<std::size_t>(id)]
+                                       : 1;
       }
     }
     std::vector<NodeId> wanted;
@@ -79,6 +86,18 @@ class Planner {
       if (tile_is_constant(id)) wanted.push_back(id);
     }
     return wanted;
+  }
+
+  // True for a product so deep that its factors are copied piece by piece (stage_product).
+  bool passes_in_pieces(NodeId id) {
+    const auto product = plan().products.find(id);
+    if (product == plan().products.end()) return false;
+    const auto depth = depth_of(product->second);
+    return !depth || *depth > kDepths[0];
+  }
+
+  static std::optional<std::int64_t> depth_of(const cpu::BlockProduct& product) {
+    return cpu::product(cpu::extents_of(product.form, product.loops.k)).constant();
   }
 
   bool tile_is_constant(NodeId id) {
@@ -172,37 +191,46 @@ class Planner {
          tiles_.shared_bytes, request_.machine.name, limit());
   }
 
-  // Bytes that a copy can move at once: every row of the tile and every tile begins at a multiple.
+  // Bytes that a copy can move at once: 0 where the last axis is not dense.
   int copy_bytes(NodeId id, const Place& from) {
-    const std::int64_t element = element_bytes(from.dtype);
     const Dims& shape = plan().shape(id);
-    if (shape.empty() || from.strides.back() != Dim(1)) return 0;
-    const auto& known = request_.alignments;
-    const int alignment = known.empty() ? 16 : known[static_cast<std::size_t>(from.input)];
+    return shape.empty() || from.strides.back() != Dim(1) ? 0 : aligned_bytes(from);
+  }
+
+  // A power of two that divides the addresses of all rows along the axis of stride 1; 0: below 4.
+  int aligned_bytes(const Place& from) {
+    const std::int64_t element = element_bytes(from.dtype);
     for (const std::int64_t bytes : {16, 8, 4}) {
-      if (alignment % bytes != 0) continue;
+      if (input_alignment(from) % bytes != 0) continue;
       const auto divides = [&](const Dim& stride) {
         const auto n = stride.constant();
         return n && *n * element % bytes == 0;
       };
-      bool all = true;
-      for (std::size_t a = 0; a + 1 < shape.size(); ++a) {
-        all = all && (shape[a] == Dim(1) || divides(from.strides[a]));
-      }
-      for (const Place::Offset& offset : from.offsets) {
-        const Dim tile =
-            offset.cut < 0 ? Dim(1) : plan().cuts[static_cast<std::size_t>(offset.cut)].tile;
-        all = all && divides(offset.stride * tile);
-      }
+      const auto fits = [&](const Place::Offset& offset) {
+        if (offset.cut < 0) return divides(offset.stride);
+        return divides(offset.stride * plan().cuts[static_cast<std::size_t>(offset.cut)].tile);
+      };
+      const bool all = std::all_of(from.strides.begin(), from.strides.end(),
+                                   [&](const Dim& d) { return d == Dim(1) || divides(d); }) &&
+                       std::all_of(from.offsets.begin(), from.offsets.end(), fits);
       if (all) return static_cast<int>(bytes);
     }
     return 0;
+  }
+
+  // Of a view whose input is not known any more: the least of all inputs.
+  std::int64_t input_alignment(const Place& from) const {
+    const auto& known = request_.alignments;
+    if (known.empty()) return kUnit;
+    return from.input >= 0 ? known[static_cast<std::size_t>(from.input)]
+                           : *std::min_element(known.begin(), known.end());
   }
 
   BlockTiles finish(const std::vector<NodeId>& staged, int loop_buffers) {
     place_all(staged, loop_buffers);
     for (NodeId id = 0; id < plan().count(); ++id) set_place(id);
     for (auto& [id, product] : plan().products) set_strides(id, product);
+    for (const auto& [id, product] : plan().products) stage_product(id, product);
     return std::move(tiles_);
   }
 
@@ -243,6 +271,51 @@ class Planner {
   void set_strides(NodeId id, cpu::BlockProduct& product) {
     product.strides_a = strides_of(product, id, product.loops.a);
     product.strides_b = strides_of(product, id, product.loops.b);
+  }
+
+  // Factors in device memory pass through buffers as deep as fit.
+  void stage_product(NodeId id, const cpu::BlockProduct& product) {
+    if (product.loops.k.size() != 1) return;
+    const auto whole = depth_of(product);
+    for (const std::int64_t depth : kDepths) {
+      if (whole && depth > kDepths.back() && depth >= 2 * *whole) continue;
+      const std::int64_t before = tiles_.shared_bytes;
+      StagedProduct staged{depth, stage_factor(id, true, depth), stage_factor(id, false, depth)};
+      if (!staged.a && !staged.b) return;
+      if (tiles_.shared_bytes <= limit()) {
+        tiles_.products[id] = std::move(staged);
+        return;
+      }
+      tiles_.shared_bytes = before;
+      for (const auto& factor : {staged.a, staged.b}) {
+        if (factor) tiles_.areas.erase(factor->area);
+      }
+    }
+  }
+
+  std::optional<StagedFactor> stage_factor(NodeId id, bool is_a, std::int64_t depth) {
+    const cpu::BlockProduct& product = plan().products.at(id);
+    const auto operand = static_cast<std::size_t>(is_a ? product.loops.a : product.loops.b);
+    const NodeId from = plan().node(id).inputs[operand].node;
+    const Place& place = plan().value(from).place;
+    const std::vector<int>& own = is_a ? product.loops.m : product.loops.n;
+    const Dims& strides = is_a ? product.strides_a : product.strides_b;
+    if (place.scratch || own.size() != 1) return std::nullopt;
+    const auto k = static_cast<std::size_t>(product.loops.k[0]);
+    const auto across = static_cast<std::size_t>(own[0]);
+    const auto count = product.form.extents[across].constant();
+    const bool along_k = strides[k] == Dim(1);
+    if (!count || (!along_k && strides[across] != Dim(1))) return std::nullopt;
+    const std::int64_t unit = kUnit / element_bytes(place.dtype);
+    const std::int64_t rows = along_k ? *count : depth, columns = along_k ? depth : *count;
+    StagedFactor factor{fmt::format("{}{}", is_a ? "fa" : "fb", id), along_k,
+                        round_up(columns, unit) + unit, aligned_bytes(place)};
+    const std::int64_t elements = rows * factor.row;
+    constexpr int kBuffers = 2;
+    tiles_.areas[factor.area] = {factor.area, std::string(element_type(place.dtype)),
+                                 tiles_.shared_bytes, elements, kBuffers};
+    tiles_.shared_bytes += round_up(elements * element_bytes(place.dtype) * kBuffers, kUnit);
+    return factor;
   }
 
   static constexpr std::int64_t kPiecesWithoutProducts = 8;

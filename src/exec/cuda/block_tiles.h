@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,12 +29,28 @@ struct StagedLoad {
   int copy_bytes = 0;  // at once, asynchronously; 0: element by element
 };
 
+// A factor of a product that lies in device memory: pieces of it, of the product's `depth`, pass
+// through two buffers. The rows in shared memory run along k, or along the other loop.
+struct StagedFactor {
+  std::string area;
+  bool along_k = false;
+  std::int64_t row = 0;  // elements from row to row
+  int copy_bytes = 0;    // as StagedLoad
+};
+
+struct StagedProduct {
+  std::int64_t depth = 0;
+  std::optional<StagedFactor> a;
+  std::optional<StagedFactor> b;
+};
+
 // plan_block() of the CPU decides phases, cuts and which values are kept; here its places are
 // replaced by places on the GPU.
 struct BlockTiles {
   cpu::BlockPlan plan;
   std::map<std::string, Area> areas;
   std::map<NodeId, StagedLoad> staged;
+  std::map<NodeId, StagedProduct> products;
   int loop_buffers = 1;  // of the loads that the loop brings
   int warps = 4;
   std::int64_t shared_bytes = 0;

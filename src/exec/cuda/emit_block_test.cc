@@ -108,6 +108,29 @@ TEST_CASE("products larger than the registers run in steps") {
   compare(b.build(), {}, {}, [](GpuMachine& machine) { machine.registers_per_thread = 32; });
 }
 
+TEST_CASE("factors that do not fit pass through buffers piece by piece") {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    BlockBuilder b({2, 3}, 1);
+    const Value x = b.load("x", {dtype, {2, 19, 333}, {}}, {0, -1}, -1, {1, 19, 333});
+    const Value w = b.load("w", {dtype, {2, 333, 64}, {}}, {0, 2}, -1, {1, 333, 24});
+    const Value u = b.load("u", {dtype, {2, 64, 333}, {}}, {0, 1}, -1, {1, 24, 333});
+    const Value turned = b.op("transpose", {u}, {{"axes", Dims{0, 2, 1}}});
+    const Value sum = b.op("add", {b.op("matmul", {x, w}), b.op("matmul", {x, turned})});
+    b.store(sum, {0, 2}, {2, 19, 64}, dtype);
+    const auto small = [](GpuMachine& machine) { machine.shared_bytes_per_block = 36 << 10; };
+    GpuMachine machine = test_machine();
+    small(machine);
+    const std::string text = emit_node(b.build(), machine)[0].text;
+    INFO(text);
+    CHECK(text.find(", buffer ^ 1)") != std::string::npos);
+    compare(b.build(), {}, {}, small);
+    compare(b.build(), {}, {}, [&](GpuMachine& m) {
+      small(m);
+      m.registers_per_thread = 8;
+    });
+  }
+}
+
 TEST_CASE("tiles that do not fit are read where they are, or named") {
   const LinearShape s{8, 128, 128, 64, 64, DType::kF32};
   compare(cpu::rms_norm_linear(s), {}, {},
