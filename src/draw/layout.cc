@@ -17,14 +17,20 @@ constexpr double kZoneTitle = 20.0;
 constexpr int kSweeps = 12;
 constexpr double kLineWeight = 4.0;  // long edges give way less than boxes do
 
+// The end of an edge: a vertex, and how far from its centre the edge arrives.
+struct Link {
+  int vertex = 0;
+  double offset = 0.0;
+};
+
 // A box, or where an edge passes a rank (box -1).
 struct Vertex {
   int box = -1;
   int rank = 0;
   double x = 0.0;  // of the centre
   double width = 8.0;
-  std::vector<int> above;
-  std::vector<int> below;
+  std::vector<Link> above;
+  std::vector<Link> below;
 };
 
 void measure(Box& box) {
@@ -43,6 +49,17 @@ void measure(Box& box) {
   box.height = 8 + kLine * (1.0 + static_cast<double>(box.lines.size())) +
                (box.strips.empty() ? 0 : kStripHeight) +
                (box.inner.empty() ? 0 : inner_height + 2 * kMargin);
+}
+
+// Where an edge ends at a box inside the frame, from the frame's corner.
+Point entry_place(const Box& frame, const Edge& edge) {
+  double x = kMargin;
+  for (int i = 0; i < edge.inner; ++i) {
+    x += frame.inner[static_cast<std::size_t>(i)].width + kMargin;
+  }
+  const Scene& scene = frame.inner[static_cast<std::size_t>(edge.inner)];
+  const Box& entry = scene.boxes[static_cast<std::size_t>(edge.entry)];
+  return {x + entry.at.x + entry.width / 2, inner_top(frame) - frame.at.y + entry.at.y};
 }
 
 class Layout {
@@ -73,7 +90,7 @@ class Layout {
   void pack();
   void straighten(bool down);
   void settle(std::vector<int>& row, const std::vector<double>& wanted);
-  double barycentre(const Vertex& vertex, bool down) const;
+  double barycentre(const Vertex& vertex, bool down, bool ordinal) const;
   void place_boxes();
   void place_zones();
   void route();
@@ -153,19 +170,27 @@ void Layout::add_vertices() {
     }
     chain.push_back(edge.to);
     for (std::size_t k = 0; k + 1 < chain.size(); ++k) {
-      vertices_[static_cast<std::size_t>(chain[k])].below.push_back(chain[k + 1]);
-      vertices_[static_cast<std::size_t>(chain[k + 1])].above.push_back(chain[k]);
+      const double offset = k + 2 == chain.size() && edge.inner >= 0
+                                ? entry_place(box(edge.to), edge).x - box(edge.to).width / 2
+                                : 0.0;
+      vertices_[static_cast<std::size_t>(chain[k])].below.push_back({chain[k + 1], offset});
+      vertices_[static_cast<std::size_t>(chain[k + 1])].above.push_back({chain[k], -offset});
     }
     chains_.push_back(std::move(chain));
   }
 }
 
-// The mean place of the neighbours in the rank above (or below); its own place without any.
-double Layout::barycentre(const Vertex& vertex, bool down) const {
-  const std::vector<int>& near = down ? vertex.above : vertex.below;
+// The mean place of the neighbours in the rank above (or below); its own place without any. While
+// places are numbers in a rank (`ordinal`), offsets count in widths.
+double Layout::barycentre(const Vertex& vertex, bool down, bool ordinal) const {
+  const std::vector<Link>& near = down ? vertex.above : vertex.below;
   if (near.empty()) return vertex.x;
   double sum = 0.0;
-  for (const int i : near) sum += vertices_[static_cast<std::size_t>(i)].x;
+  for (const Link& link : near) {
+    const Vertex& other = vertices_[static_cast<std::size_t>(link.vertex)];
+    const double width = down ? vertex.width : other.width;
+    sum += other.x + (ordinal ? link.offset / width : link.offset);
+  }
   return sum / static_cast<double>(near.size());
 }
 
@@ -175,7 +200,7 @@ void Layout::order(bool down) {
     std::vector<int>& row = rank(down ? k : count - 1 - k);
     std::vector<std::pair<double, int>> keys;
     for (const int i : row) {
-      keys.emplace_back(barycentre(vertices_[static_cast<std::size_t>(i)], down), i);
+      keys.emplace_back(barycentre(vertices_[static_cast<std::size_t>(i)], down, true), i);
     }
     std::stable_sort(keys.begin(), keys.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -207,7 +232,7 @@ void Layout::straighten(bool down) {
     std::vector<int>& row = rank(down ? k : count - 1 - k);
     std::vector<double> wanted;
     for (const int i : row) {
-      wanted.push_back(barycentre(vertices_[static_cast<std::size_t>(i)], down));
+      wanted.push_back(barycentre(vertices_[static_cast<std::size_t>(i)], down, false));
     }
     settle(row, wanted);
   }
@@ -314,11 +339,8 @@ Point Layout::start(const Edge& edge) {
 Point Layout::end(const Edge& edge, std::size_t index, std::size_t count) {
   const Box& to = box(edge.to);
   if (edge.inner >= 0) {
-    double x = to.at.x + kMargin;
-    for (int i = 0; i < edge.inner; ++i) x += to.inner[static_cast<std::size_t>(i)].width + kMargin;
-    const Scene& scene = to.inner[static_cast<std::size_t>(edge.inner)];
-    const Box& entry = scene.boxes[static_cast<std::size_t>(edge.entry)];
-    return {x + entry.at.x + entry.width / 2, inner_top(to) + entry.at.y};
+    const Point entry = entry_place(to, edge);
+    return {to.at.x + entry.x, to.at.y + entry.y};
   }
   const double share = (static_cast<double>(index) + 1) / (static_cast<double>(count) + 1);
   return {to.at.x + to.width * share, to.at.y};
