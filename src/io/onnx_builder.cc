@@ -124,7 +124,7 @@ Value OnnxBuilder::put(const Item& item) {
 }
 
 Value OnnxBuilder::put_known(const Item& item) {
-  if (const auto value = uniform_value(item.constant)) {
+  if (const auto value = item.exact ? item.exact : uniform_value(item.constant)) {
     return put_filled(*value, item.dtype, item.shape);
   }
   // Weights live in the outermost graph: an inner graph runs with what it is given.

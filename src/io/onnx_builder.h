@@ -22,6 +22,7 @@ struct Item {
   Dims shape;
   Value value;                                    // node -1: not in the graph (yet)
   Tensor constant;                                // its elements, when they are known
+  std::optional<double> exact;                    // the real that a scalar constant rounds
   std::optional<Dims> sizes;                      // integers (rank 0 or 1) over named sizes
   std::shared_ptr<const std::vector<Item>> list;  // a sequence: its tensors are known apart
   std::string name;                               // of a constant: what a weight is called

@@ -158,7 +158,7 @@ Wire declare(const Graph& graph, const Input& input, OnnxWriter& w) {
   const Wire wire{w.unique(node.name), node.types[0]};
   onnx_code(wire.type.dtype);
   if (input.role == Role::kWeight && !input.value.empty()) {
-    w.initializers[wire.name] = {input.value.dense(), {}};
+    w.initializers[wire.name] = {input.value.dense(), {}, {}};
     return wire;
   }
   for (std::size_t axis = 0; axis < wire.type.shape.size(); ++axis) {

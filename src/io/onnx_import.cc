@@ -196,6 +196,7 @@ void bind_initializers(const OnnxGraph& graph, OnnxScope& scope) {
     }
     Item item = constant_item(tensor.tensor);
     item.name = clean_name(name);
+    item.exact = tensor.exact;
     scope.items[name] = item;
   }
 }

@@ -18,6 +18,8 @@ struct OnnxGraph;
 struct OnnxTensor {
   Tensor tensor;
   std::string unsupported;
+  // Of a scalar that Lamina wrote: the real that was meant, which `tensor` holds rounded.
+  std::optional<double> exact = {};
 };
 
 struct OnnxAttr {

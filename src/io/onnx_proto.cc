@@ -2,7 +2,9 @@
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
+#include <charconv>
 #include <climits>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <set>
@@ -10,6 +12,7 @@
 #include "base/check.h"
 #include "base/files.h"
 #include "io/onnx_model.h"
+#include "io/onnx_writer.h"
 
 namespace lamina {
 namespace {
@@ -283,6 +286,47 @@ std::shared_ptr<Message> parse_file(const std::string& path) {
   return message;
 }
 
+using ExactReals = std::map<std::string, double>;
+
+ExactReals read_exact_reals(const onnx::ModelProto& proto, const std::string& path) {
+  ExactReals reals;
+  for (const auto& entry : proto.metadata_props()) {
+    if (!entry.key().starts_with(exact_key(""))) continue;
+    const std::string& text = entry.value();
+    double value = 0.0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    require(error == std::errc() && end == text.data() + text.size() && std::isfinite(value),
+            "{}: metadata '{}' is no number: '{}'", path, entry.key(), text);
+    reals[entry.key()] = value;
+  }
+  return reals;
+}
+
+// Puts the reals in place of what they round to; a real that rounds to something else is refused.
+void apply_exact_reals(const ExactReals& reals, const std::string& path, OnnxGraph& graph) {
+  if (reals.empty()) return;
+  for (auto& [name, value] : graph.initializers) {
+    const auto found = reals.find(exact_key(name));
+    if (found == reals.end()) continue;
+    const bool scalar = value.unsupported.empty() && value.tensor.shape().empty();
+    const std::vector<double> real{found->second};
+    require(scalar && Tensor::from_doubles(value.tensor.dtype(), {}, real).to_doubles() ==
+                          value.tensor.to_doubles(),
+            "{}: metadata '{}' is not what the initializer rounds", path, found->first);
+    value.exact = found->second;
+  }
+  for (OnnxNode& node : graph.nodes) {
+    for (auto& [name, attr] : node.attrs) {
+      const auto found = reals.find(exact_key(node.name, name));
+      if (found == reals.end()) continue;
+      require(attr.kind == OnnxAttr::Kind::kFloat &&
+                  static_cast<double>(static_cast<float>(found->second)) == attr.floats.at(0),
+              "{}: metadata '{}' is not what the attribute rounds", path, found->first);
+      attr.floats[0] = found->second;
+    }
+  }
+}
+
 }  // namespace
 
 // The element types of TensorProto.DataType, in order.
@@ -327,6 +371,7 @@ OnnxModel read_onnx_model(const std::string& path) {
   }
   if (model.opsets.empty()) model.opsets[""] = 1;  // IR versions below 3 carry no opset.
   model.graph = ProtoReader(path, proto).graph(proto->graph(), 0);
+  apply_exact_reals(read_exact_reals(*proto, path), path, model.graph);
   return model;
 }
 

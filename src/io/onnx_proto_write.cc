@@ -82,6 +82,27 @@ void write_graph(const OnnxGraph& graph, onnx::GraphProto& proto) {
   }
 }
 
+void add_real(const std::string& key, double value, onnx::ModelProto& proto) {
+  auto& entry = *proto.add_metadata_props();
+  entry.set_key(key);
+  entry.set_value(fmt::format("{}", value));
+}
+
+// What 32 bits cannot hold.
+void write_exact_reals(const OnnxGraph& graph, onnx::ModelProto& proto) {
+  for (const auto& [name, value] : graph.initializers) {
+    if (value.exact) add_real(exact_key(name), *value.exact, proto);
+  }
+  for (const OnnxNode& node : graph.nodes) {
+    for (const auto& [name, attr] : node.attrs) {
+      if (attr.kind != OnnxAttr::Kind::kFloat) continue;
+      const double value = attr.floats.at(0);
+      if (static_cast<double>(static_cast<float>(value)) == value) continue;
+      add_real(exact_key(node.name, name), value, proto);
+    }
+  }
+}
+
 }  // namespace
 
 void write_onnx_model(const std::string& path, const OnnxModel& model) {
@@ -95,6 +116,7 @@ void write_onnx_model(const std::string& path, const OnnxModel& model) {
     import.set_version(opset);
   }
   write_graph(model.graph, *proto.mutable_graph());
+  write_exact_reals(model.graph, proto);
   if (proto.ByteSizeLong() > INT_MAX) {
     fail(ErrorCode::kUnsupported, "a model of {} bytes: ONNX files hold at most 2 GiB",
          proto.ByteSizeLong());

@@ -222,4 +222,31 @@ TEST_CASE("onnx: external data is read, but only from the folder of the model") 
   CHECK_THROWS_WITH_AS(load(), doctest::Contains("outside the folder"), Error);
 }
 
+TEST_CASE("onnx: reals that a file rounds are read back, and must round to what is stored") {
+  const auto loaded = [](const std::string& key, const std::string& text) {
+    Model m;
+    m.input("x", {2}).output("y");
+    auto* tensor = m.graph().add_initializer();
+    tensor->set_name("c");
+    tensor->set_data_type(onnx::TensorProto::FLOAT);
+    tensor->add_float_data(0.1F);
+    m.node("Mul", {"x", "c"}, "y");
+    auto* entry = m.proto.add_metadata_props();
+    entry->set_key(key);
+    entry->set_value(text);
+    return m;
+  };
+  const auto constant = [](const Graph& graph) {
+    for (const Node& node : graph.nodes) {
+      if (op_name(node) == "constant") return node.attrs.real("value");
+    }
+    return 0.0;
+  };
+  CHECK(constant(loaded("lamina.real:c", "0.1").load()) == 0.1);
+  CHECK(constant(loaded("author", "0.1").load()) == static_cast<double>(0.1F));
+  CHECK(says(loaded("lamina.real:c", "0.2").error(), "not what the initializer rounds"));
+  CHECK(says(loaded("lamina.real:c", "0.1x").error(), "is no number"));
+  CHECK(says(loaded("lamina.real:c", "nan").error(), "is no number"));
+}
+
 }  // namespace lamina

@@ -1,6 +1,8 @@
 // Nodes, constants and shapes of an ONNX graph that is being built.
 #include "io/onnx_writer.h"
 
+#include <cmath>
+
 #include "base/check.h"
 #include "graph/kinds.h"
 #include "io/onnx_rules.h"
@@ -63,12 +65,17 @@ Wires OnnxWriter::add(std::string_view op, const Wires& inputs, OnnxAttrs attrs,
 Wire OnnxWriter::constant(const Tensor& value) {
   onnx_code(value.dtype());
   const std::string name = unique("constant");
-  initializers[name] = {value.dense(), {}};
+  initializers[name] = {value.dense(), {}, {}};
   return {name, {value.dtype(), Dims(value.shape().begin(), value.shape().end()), {}}};
 }
 
 Wire OnnxWriter::scalar(double value, DType dtype) {
-  return constant(Tensor::from_doubles(dtype, {}, std::vector<double>{value}));
+  const Tensor rounded = Tensor::from_doubles(dtype, {}, std::vector<double>{value});
+  const Wire wire = constant(rounded);
+  if (traits(dtype).is_float && std::isfinite(value) && rounded.to_doubles()[0] != value) {
+    initializers[wire.name].exact = value;
+  }
+  return wire;
 }
 
 Wire OnnxWriter::integers(const std::vector<std::int64_t>& values) {

@@ -110,6 +110,13 @@ std::span<const OnnxExportRule> onnx_move_exports();
 std::span<const OnnxExportRule> onnx_nn_exports();
 std::span<const OnnxExportRule> onnx_window_exports();
 
+// Keys of the metadata that says which reals the rounded numbers of a model were: of an
+// initializer, of an attribute of a node.
+inline std::string exact_key(const std::string& name) { return "lamina.real:" + name; }
+inline std::string exact_key(const std::string& node, const std::string& attr) {
+  return exact_key(node + ":" + attr);
+}
+
 // Serialises and writes a model (a single file below 2 GiB).
 void write_onnx_model(const std::string& path, const OnnxModel& model);
 

@@ -169,9 +169,11 @@ graph control(c: bool[], n: i64[], x: f32[4]) {
 
 TEST_CASE("what is written is proved equal to what was read") {
   const Folder folder;
+  // 0.1 and the like are no floats of 32 bits; what they were meant to be goes along.
   const Graph graph = parse_graph(
       "lamina 1\ngraph g(x: f32[3, 8], w: f32[8, 5]) {\n"
-      "  return softmax(silu(x @ w) * 0.5) + 1\n}\n");
+      "  y = softmax(silu(x @ w) * 0.1) + 1\n"
+      "  return leaky_relu(y) * rms_norm(y, epsilon=1e-6)\n}\n");
   const Verdict verdict = verify(graph, through_onnx(graph, folder.file("g.onnx")));
   CHECK_MESSAGE(verdict.outcome == Outcome::kEquivalent, verdict.reason);
 }
