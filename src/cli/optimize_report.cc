@@ -60,6 +60,11 @@ Json describe(const RegionReport& region) {
   row["bits"] = region.bits ? Json(*region.bits) : Json();
   row["proof"] = region.proof ? Json::parse(region.proof->to_json()) : Json();
   row["choice"] = region.choice;
+  row["states"] = region.states;
+  row["pruned"] = region.pruned;
+  row["merged"] = region.merged;
+  row["values"] = region.values;
+  row["enumerate_s"] = region.enumerate_s;
   row["candidates"] = region.candidates;
   row["refused"] = region.refused;
   row["timed"] = region.timed;

@@ -1,12 +1,15 @@
-// The candidate generator: equal programs for one subprogram. The rule-based first version; the
-// search over block graphs takes this function's place, everything around it stays.
+// The candidate generator: equal programs for one subprogram. Small subprograms are searched
+// (block_space.h); those that are too large for it are tiled by rules.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "lamina/device.h"
 #include "lamina/graph.h"
+#include "search/block_program.h"
 #include "search/region.h"
 #include "search/tiling.h"
 
@@ -19,6 +22,7 @@ struct Recipe {
   struct Part {
     Region region;
     Tiling tiling;
+    std::optional<BlockProgram> program;  // what was searched; else derived from the tiling
   };
   std::vector<Part> parts;
 
@@ -33,10 +37,17 @@ struct Limits {
   int threads = 1;
   std::int64_t cache_bytes = 512 << 10;  // memory of one core that a task should stay in
   std::size_t candidates = 8;            // per fusion
+  double seconds = 5.0;                  // of searching one subprogram
+  std::function<bool()> stop;            // asked now and then
 };
 
-// Recipes in the order in which they should be tried.
-std::vector<Recipe> generate(const Graph& prepared, const Limits& limits);
+// Recipes in the order in which they should be tried, and what the search for them did.
+struct Candidates {
+  std::vector<Recipe> recipes;
+  SpaceStatistics statistics;
+  double seconds = 0.0;
+};
+Candidates generate(const Graph& prepared, const Limits& limits);
 
 // The recipe for a smaller instance: tiles that still cut their axes, raggedly where possible.
 Recipe shrink(const Recipe& recipe, const Graph& prepared, const Graph& small);

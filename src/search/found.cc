@@ -1,48 +1,13 @@
-// Recipes as text, and the SQLite file that keeps them.
-//
-//   recipe = part { ";" part }
-//   part   = node { "," node } "/" tile { "," tile } "/" loop
+// The SQLite file that keeps recipes.
 #include "search/found.h"
 
 #include <sqlite3.h>
 
-#include <charconv>
-
 #include "base/check.h"
+#include "search/recipe_text.h"
 
 namespace lamina::search {
 namespace {
-
-template <class T>
-std::string join(const std::vector<T>& values) {
-  std::string text;
-  for (const T& value : values) text += (text.empty() ? "" : ",") + std::to_string(value);
-  return text;
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const std::size_t at = text.find(separator);
-    parts.push_back(text.substr(0, at));
-    if (at == std::string_view::npos) return parts;
-    text.remove_prefix(at + 1);
-  }
-}
-
-template <class T>
-std::vector<T> numbers(std::string_view text) {
-  std::vector<T> values;
-  if (text.empty()) return values;
-  for (const std::string_view part : split(text, ',')) {
-    T value{};
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-    require(error == std::errc() && end == part.data() + part.size(),
-            "recipe: '{}' is not a number", part);
-    values.push_back(value);
-  }
-  return values;
-}
 
 // A prepared statement that finalises itself.
 class Statement {
@@ -82,29 +47,6 @@ class Statement {
 
 }  // namespace
 
-std::string encode(const Recipe& recipe) {
-  std::string text;
-  for (const Recipe::Part& part : recipe.parts) {
-    text += (text.empty() ? "" : ";") + join(part.region.nodes) + "/" + join(part.tiling.tile) +
-            "/" + std::to_string(part.tiling.loop_tile);
-  }
-  return text;
-}
-
-Recipe decode(std::string_view text) {
-  Recipe recipe;
-  if (text.empty()) return recipe;
-  for (const std::string_view part : split(text, ';')) {
-    const auto fields = split(part, '/');
-    require(fields.size() == 3, "recipe: expected nodes/tiles/loop, got '{}'", part);
-    const auto loop = numbers<std::int64_t>(fields[2]);
-    require(loop.size() == 1, "recipe: expected one loop tile, got '{}'", fields[2]);
-    recipe.parts.push_back(
-        {{numbers<NodeId>(fields[0])}, {numbers<std::int64_t>(fields[1]), loop[0]}});
-  }
-  return recipe;
-}
-
 void FoundPrograms::Close::operator()(sqlite3* database) const { sqlite3_close(database); }
 
 FoundPrograms::FoundPrograms(const std::string& path) {
@@ -132,9 +74,11 @@ std::optional<Recipe> FoundPrograms::find(const std::string& key) const {
 
 void FoundPrograms::remember(const std::string& key, const Recipe& recipe, double before_ms,
                              double after_ms) {
+  const std::optional<std::string> text = encode(recipe);
+  if (!text) return;
   Statement insert(database_.get(), "INSERT OR REPLACE INTO found_1 VALUES (?, ?, ?, ?)");
   insert.bind(1, key);
-  insert.bind(2, encode(recipe));
+  insert.bind(2, *text);
   insert.bind(3, before_ms);
   insert.bind(4, after_ms);
   insert.step();

@@ -12,10 +12,6 @@ struct sqlite3;
 
 namespace lamina::search {
 
-// A recipe as one line of text, and back; decode() throws kInvalidArgument on anything else.
-std::string encode(const Recipe& recipe);
-Recipe decode(std::string_view text);
-
 class FoundPrograms {
  public:
   // Opens or creates `path`. Throws kIo when it cannot.
@@ -23,6 +19,7 @@ class FoundPrograms {
 
   // `key`: structure hash, device, threads and version: what the recipe depends on.
   std::optional<Recipe> find(const std::string& key) const;
+  // Recipes without a text form are not remembered.
   void remember(const std::string& key, const Recipe& recipe, double before_ms, double after_ms);
 
  private:

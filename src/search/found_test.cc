@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "lamina/error.h"
+#include "search/recipe_text.h"
 
 using namespace lamina;
 using namespace lamina::search;
@@ -14,15 +15,23 @@ namespace {
 
 Recipe example() {
   Recipe recipe;
-  recipe.parts.push_back({{{0, 2, 5}}, {{16, 0}, 0}});
-  recipe.parts.push_back({{{7}}, {{1, 64, 0}, 128}});
+  recipe.parts.push_back({{{0, 2, 5}}, {{16, 0}, 0}, {}});
+  BlockProgram program{{0, 1}, true, {}, {3}};
+  using Kind = BlockStep::Kind;
+  program.steps.push_back({Kind::kLoad, 1, {0, -2}, 0.0, nullptr, {}, {}});
+  program.steps.push_back({Kind::kConstant, 0, {}, 0.1, nullptr, {}, {}});
+  program.steps.push_back(
+      {Kind::kApply, 0, {}, 0.0, &find_op("sum"), {{"axes", Dims{-1}}, {"keepdims", true}}, {0}});
+  program.steps.push_back({Kind::kRescaledSum, 0, {}, 0.0, nullptr, {}, {0, 2}});
+  recipe.parts.push_back({{{7}}, {{1, 64, 0}, 128}, program});
   return recipe;
 }
 
 }  // namespace
 
 TEST_CASE("encode and decode are inverse") {
-  CHECK(encode(decode(encode(example()))) == encode(example()));
+  CHECK(encode(decode(*encode(example()))) == encode(example()));
+  CHECK(decode(*encode(example())).parts[1].program == example().parts[1].program);
   CHECK(decode("").parts.empty());
   CHECK_THROWS_AS(decode("1,2/3"), Error);
   CHECK_THROWS_AS(decode("1,x/3/0"), Error);

@@ -7,11 +7,13 @@
 #include "graph/op_def.h"
 #include "graph/tolerance.h"
 #include "lamina/bench.h"
+#include "lamina/numeric.h"
 
 namespace lamina::search {
 namespace {
 
-constexpr std::int64_t kSmallExtent = 8;  // dimensions of the instances that are proved
+constexpr std::int64_t kSmallExtent = 8;     // dimensions of the instances that are proved
+constexpr std::int64_t kNumericExtent = 64;  // and of those that are emulated
 
 // Of all values that are computed.
 double count_elements(const Graph& graph, const Sizes& sizes) {
@@ -56,6 +58,7 @@ std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest) {
 Judge::Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t seed)
     : prepared_(prepared),
       small_(shrink_sizes(prepared, kSmallExtent)),
+      numeric_(shrink_sizes(prepared, kNumericExtent)),
       bindings_(std::move(bindings)) {
   const auto reference = compile(prepared, find_device("ref"));
   for (const Sizes& sizes : bindings_) {
@@ -64,14 +67,39 @@ Judge::Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t s
   }
 }
 
+std::optional<Graph> Judge::candidate(const Recipe& recipe,
+                                      const std::optional<Graph>& instance) const {
+  return instance ? apply(*instance, shrink(recipe, prepared_, *instance))
+                  : apply(prepared_, recipe);
+}
+
 Verdict Judge::prove(const Recipe& recipe) const {
-  const Graph& instance = small_ ? *small_ : prepared_;
-  const std::optional<Graph> candidate =
-      apply(instance, small_ ? shrink(recipe, prepared_, *small_) : recipe);
-  if (candidate) return verify(instance, *candidate, {.shrink_witness = false});
+  if (const auto small = candidate(recipe, small_)) {
+    return verify(small_ ? *small_ : prepared_, *small, {.shrink_witness = false});
+  }
   Verdict verdict;
   verdict.reason = "the candidate has no small instance";
   return verdict;
+}
+
+std::optional<std::string> Judge::numeric_fault(const Recipe& recipe) const {
+  NumericOptions options;
+  options.budget = 2e9;
+  options.dtypes.clear();
+  for (const Node& node : prepared_.nodes) {
+    const DType dtype = node.types[0].dtype;
+    const bool emulated = dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kF16;
+    if (emulated && node.op->name == "input" &&
+        std::find(options.dtypes.begin(), options.dtypes.end(), dtype) == options.dtypes.end()) {
+      options.dtypes.push_back(dtype);
+    }
+  }
+  const std::optional<Graph> instance = candidate(recipe, numeric_);
+  if (options.dtypes.empty() || !instance) return std::nullopt;
+  const NumericReport report = check_numeric(numeric_ ? *numeric_ : prepared_, *instance, options);
+  const bool worse =
+      report.outcome == NumericOutcome::kWorse || report.outcome == NumericOutcome::kOverflows;
+  return worse ? std::optional(report.to_text()) : std::nullopt;
 }
 
 std::optional<std::string> Judge::difference_from_reference(Program& program) const {

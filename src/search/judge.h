@@ -21,6 +21,9 @@ class Judge {
   // The verdict of the identity test on the small instance (on the program itself when it has no
   // small instance).
   Verdict prove(const Recipe& recipe) const;
+  // Why the candidate is numerically worse than the program in the program's own float types, by
+  // emulation of an instance on harsh inputs; nullopt: it is not.
+  std::optional<std::string> numeric_fault(const Recipe& recipe) const;
 
   // How `program` differs from the reference device beyond the tolerance of docs/numerics.md, on
   // any binding, in words; nothing when it does not.
@@ -33,8 +36,12 @@ class Judge {
   const std::vector<std::vector<Tensor>>& inputs() const { return inputs_; }
 
  private:
+  // The recipe for an instance of the program, or for the program where there is none.
+  std::optional<Graph> candidate(const Recipe& recipe, const std::optional<Graph>& instance) const;
+
   const Graph& prepared_;
-  std::optional<Graph> small_;
+  std::optional<Graph> small_;    // to be proved
+  std::optional<Graph> numeric_;  // to be emulated: long enough sums for errors to show
   std::vector<Sizes> bindings_;
   std::vector<std::vector<Tensor>> inputs_;  // per binding
   std::vector<std::vector<Tensor>> wanted_;  // per binding: outputs of the reference device

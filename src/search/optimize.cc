@@ -22,7 +22,7 @@ namespace {
 using namespace search;
 
 // Part of the key of every found recipe: raised when generated code changes its speed or meaning.
-constexpr const char* kSearchVersion = "3";
+constexpr const char* kSearchVersion = "4";
 constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
 constexpr double kWorthIt = 0.98;  // of the unfused time: smaller gains drown in a race's noise
 
@@ -124,7 +124,18 @@ class Optimizer {
     row.nodes = static_cast<int>(operator_nodes(group.program).size());
     const std::optional<Recipe> known =
         found_ ? found_->find(found_key(group)) : std::optional<Recipe>();
-    std::vector<Recipe> recipes = known ? std::vector<Recipe>{*known} : candidates(group.program);
+    Candidates found;
+    if (known) {
+      found.recipes = {*known};
+    } else {
+      found = candidates(group.program);
+    }
+    const std::vector<Recipe>& recipes = found.recipes;
+    row.states = found.statistics.states;
+    row.pruned = found.statistics.pruned;
+    row.merged = found.statistics.merged;
+    row.values = found.statistics.values;
+    row.enumerate_s = found.seconds;
     row.from_cache = known.has_value();
     row.candidates = static_cast<int>(recipes.size());
     const Recipe chosen = choose(group.program, recipes, row);
@@ -137,10 +148,11 @@ class Optimizer {
     return chosen;
   }
 
-  std::vector<Recipe> candidates(const Graph& program) const {
+  Candidates candidates(const Graph& program) {
     Limits limits;
     limits.threads = options_.threads > 0 ? options_.threads : usable_cores();
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
+    limits.stop = [this] { return out_of_time(); };
     return generate(program, limits);
   }
 
@@ -182,7 +194,9 @@ class Optimizer {
     std::optional<Graph> graph = apply(program, recipe);
     if (!graph) return std::nullopt;
     Verdict verdict = judge.prove(recipe);
-    if (verdict.outcome != Outcome::kEquivalent) return std::nullopt;
+    if (verdict.outcome != Outcome::kEquivalent || judge.numeric_fault(recipe)) {
+      return std::nullopt;
+    }
     const auto compiled = device_.compile(*graph, run_options_);
     // A part that the device hands to the interpreter is no candidate: it would be slow unseen.
     if (compiled->stats().fallbacks > 0) return std::nullopt;

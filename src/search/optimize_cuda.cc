@@ -90,7 +90,7 @@ class CudaOptimizer {
     limits.cache_bytes = machine_.shared_bytes_per_block;
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     std::vector<Candidate> found;
-    for (Recipe& recipe : generate(program, limits)) {
+    for (Recipe& recipe : generate(program, limits).recipes) {
       const auto graph = apply(program, recipe);
       ++row.candidates;
       if (!graph || recipe.parts.empty()) {

@@ -111,7 +111,7 @@ TEST_CASE("partition takes whole examples as one region and every recipe is equa
     const std::vector<Region> regions = partition(program);
     REQUIRE(regions.size() == 1);
     CHECK(regions[0].nodes == operator_nodes(program));
-    const std::vector<Recipe> recipes = generate(program, {.threads = 2});
+    const std::vector<Recipe> recipes = generate(program, {.threads = 2}).recipes;
     CHECK_FALSE(recipes.empty());
     for (const Recipe& recipe : recipes) {
       const std::optional<Graph> fused = apply(program, recipe);
