@@ -36,10 +36,12 @@ struct CudaRegion {
 
 struct CudaResult {
   Graph graph;
-  std::string machine;        // its name
-  std::string source;         // one translation unit for nvcc
+  std::string machine;  // its name
+  std::string source;   // one translation unit for nvcc
+  // The same with a host function that launches it, for the CUDA runtime; "" where there is none.
+  std::string host_source;
   std::string torch_source;   // the same as an extension of PyTorch; "" where there is none
-  std::string torch_refusal;  // why there is none
+  std::string torch_refusal;  // why there is none of the two
   std::string cubin;          // "" when there is no nvcc
   int kernels = 0;
   double unfused_us = 0.0;  // by the cost model, the whole program

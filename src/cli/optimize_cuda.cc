@@ -50,7 +50,7 @@ void print(const CudaResult& result) {
              result.cubin.empty() ? "not compiled: there is no nvcc here" : "compiled by nvcc",
              result.run);
   if (!result.torch_refusal.empty()) {
-    fmt::print("no PyTorch extension: {}\n", result.torch_refusal);
+    fmt::print("without host code: {}\n", result.torch_refusal);
   }
 }
 
@@ -63,6 +63,9 @@ Json optimize_model_for_cuda(const Graph& model, const CudaOptions& options,
   make_folder(folder);
   save_model((root / "graph.lam").string(), result.graph);
   write_file_atomically((root / "kernels.cu").string(), result.source);
+  if (!result.host_source.empty()) {
+    write_file_atomically((root / "program.cu").string(), result.host_source);
+  }
   if (!result.torch_source.empty()) {
     write_file_atomically((root / "torch_extension.cu").string(), result.torch_source);
   }

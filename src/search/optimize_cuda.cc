@@ -8,6 +8,7 @@
 #include "exec/cpu/compile_cache.h"
 #include "exec/cuda/cuda_device.h"
 #include "exec/cuda/gpu_cost.h"
+#include "exec/cuda/host_source.h"
 #include "exec/cuda/toolkit.h"
 #include "exec/cuda/torch_source.h"
 #include "lamina/bench.h"
@@ -143,6 +144,7 @@ class CudaOptimizer {
     result_.source = cuda::translation_unit(kernels);
     try {
       result_.torch_source = cuda::torch_source(code);
+      result_.host_source = cuda::host_source(code);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kUnsupported) throw;
       result_.torch_refusal = error.what();

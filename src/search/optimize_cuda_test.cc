@@ -50,3 +50,17 @@ TEST_CASE("a PyTorch extension of named sizes is refused with a reason") {
   CHECK(result.torch_source.empty());
   CHECK(result.torch_refusal.find("named sizes") != std::string::npos);
 }
+
+TEST_CASE("a program of several kernels has host code that launches them all") {
+  const Graph graph = parse_graph(R"(lamina 1
+graph two(x: f32[16, 4096], weight w: f32[4096, 6144]) {
+  return matmul(rms_norm(x, axes=[-1]), w)
+})");
+  const CudaResult result = optimize_for_cuda(graph, {});
+  CHECK(result.kernels == 2);
+  for (const std::string& source : {result.host_source, result.torch_source}) {
+    CHECK(source.find("lm_0_block<<<") != std::string::npos);
+    CHECK(source.find("lm_1_block<<<") != std::string::npos);
+  }
+  CHECK(result.host_source.find("{\"w\", \"f32\", 2, {4096, 6144}}") != std::string::npos);
+}

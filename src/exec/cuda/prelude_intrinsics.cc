@@ -10,6 +10,7 @@ namespace lamina::cuda {
 // m16n8k8 (tf32): a[0] is row g, k = t; a[1] row g + 8; a[2], a[3] the same of k + 4; b[0] is
 // column g, k = t; b[1] of k + 4.
 const std::string_view kIntrinsics = R"lm(
+#pragma nv_diag_suppress 177, 550
 #define LM static __device__ __forceinline__
 #define LM_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
 #define LM_SHARED(name) extern __shared__ __align__(16) unsigned char name[]

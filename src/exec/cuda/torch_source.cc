@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "exec/cuda/host_source.h"
 #include "exec/ref/ref_device.h"
 
 namespace lamina::cuda {
@@ -116,53 +117,22 @@ class Writer {
     return out;
   }
 
-  std::string pointer(Value value, const std::string& type) const {
-    const lower::Place& place = code_.lowered.place(value);
-    const auto s = static_cast<std::size_t>(place.storage);
-    const Storage& storage = code_.lowered.storages[s];
-    const std::int64_t offset = place.offset.evaluate({}) * traits(storage.dtype).block_bytes;
-    std::string base = fmt::format("s{}", s);
-    std::int64_t more = 0;
-    if (storage.kind == Storage::Kind::kArena) {
-      base = "arena";
-      more = plan_.offsets[s];
-    } else if (storage.kind == Storage::Kind::kWeight) {
-      base = fmt::format("x{}", storage.index);
-    } else if (storage.kind == Storage::Kind::kInput) {
-      base = fmt::format("x{}", run_input(storage.index));
-    }
-    return fmt::format("({}*)((char*){}.data_ptr() + {})", type, base, offset + more);
-  }
-
-  // Where the index-th input of a run stands among all inputs.
-  std::size_t run_input(int index) const {
-    for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
-      const bool of_run =
-          graph_.inputs[i].role == Role::kInput || graph_.inputs[i].role == Role::kDonated;
-      if (of_run && index-- == 0) return i;
-    }
-    fail(ErrorCode::kInternal, "no input of the run with this index");
-  }
-
-  std::string launches() {
-    std::string out;
-    for (const auto& [s, kernel] : code_.kernels) {
-      const lower::Step& step = code_.lowered.steps[s];
-      const Node& node = graph_.nodes[static_cast<std::size_t>(step.node)];
-      std::string arguments;
-      for (const Parameter& p : kernel.parameters) {
-        const Value value = p.is_output ? Value{step.node, p.index}
-                                        : node.inputs[static_cast<std::size_t>(p.index)];
-        arguments += pointer(value, p.type) + ",\n      ";
+  std::string launches() const {
+    const auto base = [&](std::size_t s) {
+      const Storage& storage = code_.lowered.storages[s];
+      std::string tensor = fmt::format("s{}", s);
+      std::int64_t more = 0;
+      if (storage.kind == Storage::Kind::kArena) {
+        tensor = "arena";
+        more = plan_.offsets[s];
+      } else if (storage.kind == Storage::Kind::kWeight) {
+        tensor = fmt::format("x{}", storage.index);
+      } else if (storage.kind == Storage::Kind::kInput) {
+        tensor = fmt::format("x{}", run_input(graph_, storage.index));
       }
-      out += fmt::format(
-          "  C10_CUDA_CHECK(cudaFuncSetAttribute({0}, "
-          "cudaFuncAttributeMaxDynamicSharedMemorySize,\n      {1}));\n"
-          "  {0}<<<{2}, {3}, {1}, stream>>>(\n      {4}sizes);\n  "
-          "C10_CUDA_KERNEL_LAUNCH_CHECK();\n",
-          kernel.name, kernel.shared_bytes, kernel.blocks.evaluate({}), kernel.threads, arguments);
-    }
-    return out;
+      return fmt::format("(char*){}.data_ptr() + {}", tensor, more);
+    };
+    return launch_calls(code_, {base, "C10_CUDA_CHECK({});", "C10_CUDA_KERNEL_LAUNCH_CHECK();"});
   }
 
   std::string results() {
