@@ -129,12 +129,20 @@ int optimize_for_gpu(const OptimizeCommandOptions& options, Json& report) {
   report["target"] = options.target;
   report["options"] = to_json(options);
   report["programs"] = Json::Array{};
+  std::vector<ProgramPictures> pictures;
   for (const Job& job : plan_jobs(options)) {
-    Json row = optimize_model_for_cuda(load(options, job), cuda, job.folder.string());
+    const Graph graph = load(options, job);
+    Json row = optimize_model_for_cuda(graph, cuda, job.folder.string());
     row["name"] = job.name;
+    row["model"] = job.model;
+    pictures.push_back(
+        {draw_svg(graph), draw_svg(lamina::load_model((job.folder / "graph.lam").string()))});
     report["programs"].push_back(std::move(row));
   }
-  write_file_atomically((fs::path(options.output_dir) / "report.json").string(), report.dump());
+  const fs::path root = options.output_dir;
+  write_file_atomically((root / "report.json").string(), report.dump());
+  write_file_atomically((root / "report.html").string(),
+                        report_page(report, pictures, options.output_dir));
   return kYes;
 }
 

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <vector>
+
 #include "base/markup.h"
 
 namespace lamina::cli {
@@ -50,7 +52,12 @@ std::string cell(const Json& value) {
   if (const auto* real = std::get_if<double>(&value.value())) return fmt::format("{:.4g}", *real);
   if (const auto* flag = std::get_if<bool>(&value.value())) return *flag ? "yes" : "no";
   if (std::holds_alternative<std::string>(value.value())) return text_of(value);
-  return "-";
+  const auto* parts = std::get_if<Json::Object>(&value.value());
+  std::string text;
+  for (const auto& [name, part] : parts == nullptr ? Json::Object{} : *parts) {
+    text += (text.empty() ? "" : ", ") + escape_markup(name) + " " + cell(part);
+  }
+  return text.empty() ? "-" : text;
 }
 
 struct Column {
@@ -86,28 +93,40 @@ std::string fact(const std::string& value, const char* name, bool good = false) 
                      value, name);
 }
 
-std::string ratio_text(const Json& program) {
-  const Json& ratio = program.at("ratio");
-  return ratio.is_null() ? "-" : fmt::format("{:.2f}x", ratio.real());
-}
-
+// What is known of a program: a CPU has timed it, a GPU that is not here has a cost model.
 std::string summary(const Json& program) {
-  const double ratio = program.at("ratio").is_null() ? 0.0 : program.at("ratio").real();
+  struct Fact {
+    const char* key;
+    const char* unit;
+    const char* name;
+  };
+  const Fact facts[] = {{"before_ms", " ms", "before, unfused (median)"},
+                        {"after_ms", " ms", "after (median)"},
+                        {"ratio", "x", "before / after"},
+                        {"unfused_us_by_model", " us", "unfused, by the cost model"},
+                        {"predicted_us", " us", "chosen, by the cost model"},
+                        {"kernels", "", "kernels"},
+                        {"compiled", "", "compiled by nvcc"},
+                        {"bits", "", "proved bits"},
+                        {"verdict", "", "verdict"},
+                        {"search_s", " s", "search, proof and timing"}};
   std::string html = "<div class=\"facts\">\n";
-  html += fact(cell(program.at("before_ms")) + " ms", "before, unfused (median)");
-  html += fact(cell(program.at("after_ms")) + " ms", "after (median)");
-  html += fact(ratio_text(program), "before / after", ratio > 1.0);
-  html += fact(cell(program.at("bits")), "proved bits");
-  html += fact(cell(program.at("verdict")), "verdict");
-  html += fact(fmt::format("{:.1f} s", program.at("search_s").real()), "search, proof and timing");
+  for (const Fact& each : facts) {
+    const Json* value = program.find(each.key);
+    if (value == nullptr) continue;
+    const bool good =
+        std::string_view(each.key) == "ratio" && !value->is_null() && value->real() > 1.0;
+    html += fact(value->is_null() ? "-" : cell(*value) + each.unit, each.name, good);
+  }
   html += "</div>\n";
-  if (!program.at("refusal").is_null()) {
-    html += "<p>A program with fused regions was refused: " + text_of(program.at("refusal")) +
-            ".</p>\n";
-  }
-  if (program.at("stopped").text() != "finished") {
-    html += "<p>The search ended early: " + text_of(program.at("stopped")) + ".</p>\n";
-  }
+  const auto note = [&](const char* key, const char* before, const char* usual) {
+    const Json* value = program.find(key);
+    if (value == nullptr || value->is_null() || value->text() == usual) return;
+    html += "<p>" + std::string(before) + text_of(*value) + ".</p>\n";
+  };
+  note("refusal", "A program with fused regions was refused: ", "");
+  note("stopped", "The search ended early: ", "finished");
+  note("run", "On a GPU: ", "");
   return html;
 }
 
@@ -122,13 +141,21 @@ std::string pictures_section(const ProgramPictures& pictures) {
 }
 
 std::string timing_section(const Json::Array& regions) {
-  const Column columns[] = {
-      {"name", "subprogram"},   {"count", "times"}, {"nodes", "nodes"},  {"before_ms", "before ms"},
-      {"after_ms", "after ms"}, {"ratio", "ratio"}, {"choice", "choice"}};
-  return "<h3>Timing of the subprograms</h3>\n<p class=\"soft\">Each distinct subprogram by "
-         "itself, on "
-         "cold weights; before and after interleaved in one run.</p>\n" +
-         table(regions, columns);
+  const Column columns[] = {{"name", "subprogram"},
+                            {"count", "times"},
+                            {"nodes", "nodes"},
+                            {"before_ms", "before ms"},
+                            {"after_ms", "after ms"},
+                            {"unfused_us_by_model", "unfused us"},
+                            {"predicted_us", "chosen us"},
+                            {"ratio", "ratio"},
+                            {"choice", "choice"}};
+  const bool timed = regions.front().find("before_ms") != nullptr;
+  return std::string("<h3>Timing of the subprograms</h3>\n<p class=\"soft\">") +
+         (timed ? "Each distinct subprogram by itself, on cold weights; before and after "
+                  "interleaved in one run."
+                : "By the cost model of the machine: nothing of this was run.") +
+         "</p>\n" + table(regions, columns);
 }
 
 std::string search_section(const Json::Array& regions) {
@@ -170,15 +197,29 @@ std::string proof_record(const Json& region) {
   return html + ".</p>\n" + tuple_table(*proof);
 }
 
+// The bits of a report that has no record of the primes.
+std::string proved_bits(const Json& region) {
+  const Json* bits = region.find("bits");
+  if (bits == nullptr || bits->is_null() || bits->real() <= 0.0) return "";
+  return "<p><b>" + text_of(region.at("name")) + "</b>: " + cell(*bits) + " bits.</p>\n";
+}
+
 std::string proof_section(const Json::Array& regions) {
   std::string records;
-  for (const Json& region : regions) records += proof_record(region);
-  if (records.empty()) records = "<p>Nothing was changed, so nothing had to be proved.</p>\n";
-  return "<h3>The proof</h3>\n<p class=\"soft\">Each fused subprogram was evaluated beside what it "
-         "replaces over random prime fields drawn from the operating system, then compared with "
-         "the "
-         "reference device at full shape, every element, before it was timed. Bits are those "
-         "proved for the choice, less log2 of the number of candidates tried.</p>\n" +
+  for (const Json& region : regions) {
+    const std::string record = proof_record(region);
+    records += record.empty() ? proved_bits(region) : record;
+  }
+  if (records.empty()) return "<h3>The proof</h3>\n<p>Nothing was changed.</p>\n";
+  const bool timed = regions.front().find("before_ms") != nullptr;
+  return std::string("<h3>The proof</h3>\n<p class=\"soft\">Each fused subprogram was evaluated ") +
+         "beside what it replaces over random prime fields drawn from the operating system" +
+         (timed
+              ? ", and compared with the reference device at full shape, every element, before it "
+                "was timed"
+              : "") +
+         ". Bits are those proved for the choice, less log2 of the number of candidates "
+         "tried.</p>\n" +
          records;
 }
 
@@ -194,23 +235,29 @@ std::string shell_word(const std::string& text) {
 
 std::string commands_section(const Json& report, const Json& program, const std::string& folder) {
   const Json& options = report.at("options");
-  const std::string model = shell_word(program.at("model").text());
+  const std::string& target = report.at("target").text();
+  const bool runs = !target.starts_with("cuda:");
+  const Json* path = program.find("model");
+  const std::string model = path == nullptr ? "MODEL" : shell_word(path->text());
   const std::string own =
       report.at("programs").array().size() == 1 ? folder : folder + "/" + program.at("name").text();
   const std::string result = shell_word(own + "/graph.lam");
   std::string optimize = "lamina optimize " + model + " -o " + shell_word(folder);
+  if (target != "cpu") optimize += " --target " + shell_word(target);
   for (const auto& [name, flag] :
        {std::pair{"threads", "--threads"}, {"seed", "--seed"}, {"candidates", "--candidates"}}) {
     if (const Json* value = options.find(name)) {
       optimize += fmt::format(" {} {}", flag, value->integer());
     }
   }
-  const std::string check = "lamina check " + model + " " + result;
-  std::string lines;
-  for (const std::string& line : {optimize + " --fresh", check, "lamina bench " + model,
-                                  "lamina bench " + result, "lamina show " + result}) {
-    lines += escape_markup(line) + "\n";
+  std::vector<std::string> commands{optimize + " --fresh", "lamina check " + model + " " + result};
+  if (runs) {
+    commands.push_back("lamina bench " + model);
+    commands.push_back("lamina bench " + result);
   }
+  commands.push_back("lamina show " + result);
+  std::string lines;
+  for (const std::string& line : commands) lines += escape_markup(line) + "\n";
   return "<h3>Again</h3>\n<p class=\"soft\">Search, check (at full size, which may take minutes) "
          "and time it once more; show it as text.</p>\n<pre>" +
          lines + "</pre>\n";
@@ -226,14 +273,18 @@ std::string report_page(const Json& report, std::span<const ProgramPictures> pic
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
       "<title>lamina optimize</title>\n";
   html += kStyle;
+  const Json* machine = report.find("machine");
+  if (machine == nullptr && !programs.empty()) machine = programs.front().find("machine");
   html += "</head><body>\n<h1>lamina optimize</h1>\n<p class=\"soft\">lamina " +
-          text_of(report.at("lamina")) + ", target " + text_of(report.at("target")) + ": " +
-          text_of(report.at("machine")) + "</p>\n";
+          text_of(report.at("lamina")) + ", target " + text_of(report.at("target")) +
+          (machine == nullptr ? "" : ": " + text_of(*machine)) + "</p>\n";
   if (programs.size() > 1) {
-    const Column columns[] = {{"name", "program"},      {"before_ms", "before ms"},
-                              {"after_ms", "after ms"}, {"ratio", "ratio"},
-                              {"spread", "spread"},     {"bits", "proved bits"},
-                              {"search_s", "search s"}, {"verdict", "verdict"}};
+    const Column columns[] = {{"name", "program"},           {"before_ms", "before ms"},
+                              {"after_ms", "after ms"},      {"ratio", "ratio"},
+                              {"spread", "spread"},          {"bits", "proved bits"},
+                              {"search_s", "search s"},      {"unfused_us_by_model", "unfused us"},
+                              {"predicted_us", "chosen us"}, {"kernels", "kernels"},
+                              {"verdict", "verdict"}};
     html += table(programs, columns);
   }
   for (std::size_t i = 0; i < programs.size(); ++i) {

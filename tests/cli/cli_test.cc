@@ -187,6 +187,20 @@ TEST_CASE("show draws a model instead of printing it") {
   CHECK(svg.find("f32[4, 8]") != std::string::npos);
 }
 
+TEST_CASE("optimize for a GPU that is not here draws and reports what the model says") {
+  const Sandbox box;
+  write_all(box.path("a.lam"),
+            "lamina 1\ngraph g(x: f32[16, 64]) {\n  return y=rms_norm(x + 1)\n}\n");
+  const Outcome done =
+      box.lamina("optimize $/a.lam -o $/gpu --target cuda:sm_90 --cache-dir $/cache");
+  CHECK_MESSAGE(done.status == 0, done.err);
+  const std::string page = read_all(box.path("gpu/report.html"));
+  for (const char* part :
+       {"cuda:sm_90", "by the cost model", "lamina-svg", "--target cuda:sm_90"}) {
+    CHECK_MESSAGE(page.find(part) != std::string::npos, part);
+  }
+}
+
 TEST_CASE("check: equivalent 0, different 1, unsupported 4, inconclusive 5, bad input 2") {
   const Sandbox box;
   const auto write = [&](const std::string& name, const std::string& body) {
