@@ -1,7 +1,10 @@
 // CUDA kernels, in emulation on the CPU, against the reference device: every operator that has
 // one outside blocks, and the six programs as blocks.
+#include "lamina/cuda.h"
+
 #include <set>
 
+#include "base/files.h"
 #include "cases.h"
 #include "exec/cuda/emulated_gpu_test.h"
 #include "exec/cuda/toolkit.h"
@@ -156,5 +159,21 @@ TEST_CASE("the six programs in the tilings of the search, fp32 and bf16") {
         CHECK_MESSAGE(!wrong, wrong.value_or(""));
       }
     }
+  }
+}
+
+// What `lamina optimize --target cuda:sm_90` chooses, at the shapes of examples/programs.
+TEST_CASE("programs at full shape, as they are chosen" * doctest::test_suite("slow")) {
+  for (const char* name : {"lora", "lora_bf16", "norm_transformer", "norm_transformer_bf16",
+                           "gated_mlp_bf16", "rms_norm_linear_bf16"}) {
+    INFO(name);
+    const std::string path = fmt::format("examples/programs/{}.lam", name);
+    const Graph graph = fill_weights(parse_graph(read_file(path), path), 3);
+    const CudaResult chosen = optimize_for_cuda(graph, {});
+    const std::vector<Tensor> inputs = lamina::random_inputs(graph, {}, 7);
+    const std::vector<Tensor> want = run_reference(graph, inputs);
+    const std::vector<Tensor> got = CudaProgram(chosen.graph, gpu(3)).run(inputs);
+    const auto wrong = difference(got[0], want[0], tolerance(graph));
+    CHECK_MESSAGE(!wrong, wrong.value_or(""));
   }
 }
