@@ -19,13 +19,18 @@ std::span<const Device* const> devices() {
 }
 
 const Device& find_device(std::string_view name) {
+  // Opening a GPU takes a moment: only who asks for one waits for it.
+  for (const Device* device : {&ref_device(), &cpu_device()}) {
+    if (device->name() == name) return *device;
+  }
   std::string known;
   for (const Device* device : devices()) {
     if (device->name() == name) return *device;
     known += known.empty() ? "" : ", ";
     known += device->name();
   }
-  fail(ErrorCode::kNotFound, "no device '{}'; this machine has: {}", name, known);
+  const std::string why = name == "cuda" ? " (" + why_no_cuda() + ")" : "";
+  fail(ErrorCode::kNotFound, "no device '{}'{}; this machine has: {}", name, why, known);
 }
 
 std::unique_ptr<Program> compile(const Graph& graph, const Device& device,

@@ -46,4 +46,10 @@ const Device* cuda_device() {
   return device.get();
 }
 
+std::string why_no_cuda() {
+  std::string why;
+  cuda::open_gpu("", &why);
+  return why;
+}
+
 }  // namespace lamina

@@ -76,3 +76,13 @@ graph sorted(x: f32[4]) {
 })");
   CHECK_THROWS_WITH_AS(CudaProgram(graph, gpu()), doctest::Contains("sort"), Error);
 }
+
+TEST_CASE("a machine without a GPU says why it has no device cuda") {
+  const bool present = std::any_of(devices().begin(), devices().end(),
+                                   [](const Device* device) { return device->name() == "cuda"; });
+  if (present) {
+    MESSAGE("skipped: there is a GPU");
+    return;
+  }
+  CHECK_THROWS_WITH_AS(find_device("cuda"), doctest::Contains("no device 'cuda' (the "), Error);
+}
