@@ -149,3 +149,18 @@ TEST_CASE("a graph whose output is its input, and one without nodes") {
   check_scene(laid_out("lamina 1\ngraph g(x: f32[2]) {\n  return x\n}\n"));
   CHECK(draw_svg(Graph{}).find("</svg>") != std::string::npos);
 }
+
+TEST_CASE("large graphs are drawn in time, and larger ones are named only") {
+  const auto chain = [](int count) {
+    std::string text = "lamina 1\ngraph long(x: f32[4]) {\n  v0 = exp(x)\n";
+    std::uint32_t state = 1;  // no layers: the operators follow no period
+    for (int i = 1; i < count; ++i) {
+      state = state * 1664525U + 1013904223U;
+      const std::string op = state >> 31U == 0 ? "max" : "add";
+      text += "  v" + std::to_string(i) + " = " + op + "(v" + std::to_string(i - 1) + ", x)\n";
+    }
+    return parse_graph(text + "  return v" + std::to_string(count - 1) + "\n}\n");
+  };
+  CHECK(draw_svg(chain(2000)).find("too large") == std::string::npos);
+  CHECK(draw_svg(chain(20000)).find("too large to draw") != std::string::npos);
+}

@@ -15,6 +15,8 @@ constexpr double kRankGap = 30.0;
 constexpr double kZonePad = 10.0;
 constexpr double kZoneTitle = 20.0;
 constexpr int kSweeps = 12;
+constexpr std::size_t kMostPoints = 100000;  // where edges pass ranks
+constexpr int kLongEdge = 20;
 constexpr double kLineWeight = 4.0;  // long edges give way less than boxes do
 
 // The end of an edge: a vertex, and how far from its centre the edge arrives.
@@ -161,9 +163,15 @@ void Layout::add_vertices() {
     vertices_.push_back({self, rank_of(self), 0.0, box(self).width, {}, {}});
     rank(rank_of(self)).push_back(self);
   }
+  std::size_t points = 0;
+  for (const Edge& edge : scene_.edges) {
+    points += static_cast<std::size_t>(std::max(0, rank_of(edge.to) - rank_of(edge.from)));
+  }
   for (const Edge& edge : scene_.edges) {
     std::vector<int> chain{edge.from};
-    for (int r = rank_of(edge.from) + 1; r < rank_of(edge.to); ++r) {
+    // Of too many long edges each goes straight, whatever it crosses.
+    const bool straight = points > kMostPoints && rank_of(edge.to) - rank_of(edge.from) > kLongEdge;
+    for (int r = rank_of(edge.from) + 1; r < rank_of(edge.to) && !straight; ++r) {
       chain.push_back(static_cast<int>(vertices_.size()));
       rank(r).push_back(chain.back());
       vertices_.push_back({-1, r, 0.0, 8.0, {}, {}});

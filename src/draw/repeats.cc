@@ -58,16 +58,22 @@ class RepeatFinder {
   std::map<NodeId, std::size_t> position_;
 };
 
-// How many nodes from `i` on are the same step as those `period` later. The first layer may read
-// other things than the later ones do.
-std::size_t run_length(const RepeatFinder& finder, std::size_t i, std::size_t period,
-                       std::size_t count) {
-  std::size_t length = 0;
-  while (i + length + period < count && finder.same_step(i + length, period) &&
-         (length < period || finder.same_reads(i + length, period))) {
-    ++length;
+// Per node: how many from it on are the same step as those `period` later, and read the same way
+// except for the first layer, which may read other things than the later ones do.
+std::vector<std::size_t> run_lengths(const RepeatFinder& finder, std::size_t period,
+                                     std::size_t count) {
+  std::vector<std::size_t> steps(count + 1);
+  std::vector<std::size_t> reads(count + 1);
+  for (std::size_t i = count - period; i-- > 0;) {
+    if (!finder.same_step(i, period)) continue;
+    steps[i] = steps[i + 1] + 1;
+    if (finder.same_reads(i, period)) reads[i] = reads[i + 1] + 1;
   }
-  return length;
+  std::vector<std::size_t> lengths(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    lengths[i] = steps[i] < period ? steps[i] : period + reads[i + period];
+  }
+  return lengths;
 }
 
 }  // namespace
@@ -78,8 +84,9 @@ Repeat find_repeat(const Graph& graph, const std::vector<NodeId>& ids) {
   std::size_t saved = 0;
   for (std::size_t period = kMinPeriod; period <= std::min(kMaxPeriod, ids.size() / kMinTimes);
        ++period) {
+    const std::vector<std::size_t> lengths = run_lengths(finder, period, ids.size());
     for (std::size_t i = 0; i + kMinTimes * period <= ids.size(); ++i) {
-      const std::size_t times = run_length(finder, i, period, ids.size()) / period + 1;
+      const std::size_t times = lengths[i] / period + 1;
       if (times < kMinTimes || (times - 1) * period <= saved) continue;
       best = {i, period, times};
       saved = (times - 1) * period;
