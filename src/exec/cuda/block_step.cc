@@ -115,6 +115,21 @@ bool StepWriter::needs_double(NodeId id) const {
   });
 }
 
+// A step may overwrite what it reads element by element, not what other elements of it read.
+void StepWriter::refuse_moved_reads(const Numbers& numbers, const Place& to) const {
+  for (const NodeId id : numbers.done) {
+    const cpu::BlockValue& value = plan_.value(id);
+    const bool same_memory = value.form == Form::kMemory && id != numbers.computed && to.scratch &&
+                             value.place.pointer == to.pointer;
+    if (!same_memory) continue;
+    const bool in_place = plan_.shape(id) == plan_.shape(numbers.domain) &&
+                          value.place.strides == to.strides && value.place.offsets.empty();
+    if (in_place) continue;
+    fail(ErrorCode::kUnsupported, "block: '{}' is overwritten while '{}' reads it in another order",
+         plan_.node(to.owner).name, plan_.node(id).name);
+  }
+}
+
 BlockStep StepWriter::elementwise(NodeId node, const Place& place) {
   const bool is_store = plan_.node(node).op->name == "store";
   const NodeId id = is_store ? plan_.node(node).inputs[0].node : node;
@@ -129,6 +144,7 @@ BlockStep StepWriter::elementwise(NodeId node, const Place& place) {
   for (std::size_t a = 0; a < strides.size(); ++a) {
     if (plan_.shape(id)[a] == Dim(1)) strides[a] = 0;
   }
+  refuse_moved_reads(numbers, place);
   BlockStep step;
   step.text = fmt::format("for (int i = thread; i < {}; i += {}) {{\n{}{}lm_store({}, {});\n}}\n",
                           count(axes, id), threads(), split(axes, id, "i"), numbers.body,

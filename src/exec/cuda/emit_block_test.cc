@@ -183,3 +183,12 @@ TEST_CASE("without any one of its barriers a kernel computes something else") {
   CHECK(barriers >= 6);
   CHECK(needed >= barriers - 2);
 }
+
+TEST_CASE("a state that is overwritten while its transpose is read is refused") {
+  BlockBuilder b({1}, 2);
+  const Value x = b.load("x", f32({20, 20}), {-1}, -1, {20, 20});
+  const Value s = b.state("s", {20, 20}, 1.0);
+  b.inner.add_update(s, b.op("add", {x, b.op("mul", {s, b.op("transpose", {s})})}));
+  b.store(b.op("after", {s}), {-1}, {20, 20});
+  CHECK_THROWS_WITH_AS(compare(b.build()), doctest::Contains("in another order"), Error);
+}
