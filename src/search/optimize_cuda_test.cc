@@ -53,14 +53,15 @@ TEST_CASE("a PyTorch extension of named sizes is refused with a reason") {
 
 TEST_CASE("a program of several kernels has host code that launches them all") {
   const Graph graph = parse_graph(R"(lamina 1
-graph two(x: f32[16, 4096], weight w: f32[4096, 6144]) {
-  return matmul(rms_norm(x, axes=[-1]), w)
+graph two(i: i64[16], x: f32[64, 512], weight w: f32[512, 640]) {
+  return exp(matmul(gather(x, i, axis=0), w))
 })");
   const CudaResult result = optimize_for_cuda(graph, {});
-  CHECK(result.kernels == 2);
+  REQUIRE(result.kernels >= 2);
   for (const std::string& source : {result.host_source, result.torch_source}) {
-    CHECK(source.find("lm_0_block<<<") != std::string::npos);
-    CHECK(source.find("lm_1_block<<<") != std::string::npos);
+    std::size_t launches = 0;
+    for (std::size_t at = 0; (at = source.find("<<<", at)) != std::string::npos; ++at) ++launches;
+    CHECK(launches == static_cast<std::size_t>(result.kernels));
   }
-  CHECK(result.host_source.find("{\"w\", \"f32\", 2, {4096, 6144}}") != std::string::npos);
+  CHECK(result.host_source.find("{\"w\", \"f32\", 2, {512, 640}}") != std::string::npos);
 }
