@@ -90,6 +90,13 @@ struct Results {
   double seconds = 0.0;  // in verify()
   std::size_t graphs = 0;
   double slowest_s = 0.0;
+  std::string slowest;
+
+  void note_time(double seconds_taken, const std::string& what) {
+    if (seconds_taken <= slowest_s) return;
+    slowest_s = seconds_taken;
+    slowest = what;
+  }
 
   void add(const Results& other) {
     for (const auto& [name, row] : other.rows) rows[name].add(row);
@@ -103,7 +110,7 @@ struct Results {
     least_bits = std::min(least_bits, other.least_bits);
     seconds += other.seconds;
     graphs += other.graphs;
-    slowest_s = std::max(slowest_s, other.slowest_s);
+    note_time(other.slowest_s, other.slowest);
   }
 };
 
@@ -158,7 +165,8 @@ class Bench {
     }
     const double seconds = now_s() - start;
     results.seconds += seconds;
-    results.slowest_s = std::max(results.slowest_s, seconds);
+    results.note_time(
+        seconds, fmt::format("{}, {} at {}", base.name, trial.mutation->name, trial.mutant.place));
     switch (verdict.outcome) {
       case Outcome::kDifferent:
         ++(verdict.witness ? row.witnessed : row.in_field);
@@ -228,6 +236,7 @@ Json to_json(const Results& results) {
   json["different_pairs"] = static_cast<std::int64_t>(results.pairs.size());
   json["seconds"] = results.seconds;
   json["slowest_s"] = results.slowest_s;
+  json["slowest"] = results.slowest;
   json["least_bits"] = results.least_bits;
   for (const auto& [name, row] : results.rows) json["faults"][name] = to_json(row);
   json["open"] = to_json(results.reasons);
@@ -255,15 +264,17 @@ int report(const Results& results, const char* path) {
     all.add(row);
   }
   print_row("all", all);
-  fmt::print("{} graphs, {:.0f} s in verify, slowest {:.2f} s, least bits {:.1f}\n", results.graphs,
-             results.seconds, results.slowest_s, results.least_bits);
+  fmt::print(
+      "{} graphs, {} different pairs, {:.0f} s in verify, slowest {:.2f} s ({}), {:.1f} bits\n",
+      results.graphs, results.pairs.size(), results.seconds, results.slowest_s, results.slowest,
+      results.least_bits);
   for (const auto& [reason, count] : results.reasons) fmt::print("{:7} {}\n", count, reason);
   if (path != nullptr) write_file_atomically(path, to_json(results).dump());
   return all.wrong > 0 ? 1 : 0;
 }
 
 Results small_bases(std::size_t mutants, std::uint64_t seed, int threads) {
-  constexpr int kHarshPoints = 24;
+  constexpr int kHarshPoints = 27;
   const Bench bench(kHarshPoints);
   const std::size_t bases = (mutants + kMutantsEach - 1) / kMutantsEach;
   Results results;
@@ -289,7 +300,7 @@ Results small_bases(std::size_t mutants, std::uint64_t seed, int threads) {
 }
 
 Results long_programs(std::size_t mutants, std::uint64_t seed) {
-  constexpr int kHarshPoints = 8;
+  constexpr int kHarshPoints = 9;
   const Bench bench(kHarshPoints);
   Results results;
   for (std::size_t i = 0; i < 2 * kPrograms; ++i) {

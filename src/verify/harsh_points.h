@@ -21,7 +21,7 @@ struct Enclosures {
   double distance = std::numeric_limits<double>::infinity();
 };
 
-// An element of many magnitudes, zeros and ties of magnitude among them.
+// An element of many magnitudes, zeros and ties among them.
 inline double harsh(int kind, SecretRandom& random) {
   const double sign = random.below(2) == 0 ? -1.0 : 1.0;
   switch (kind) {
@@ -29,6 +29,8 @@ inline double harsh(int kind, SecretRandom& random) {
       return sign * std::exp2(24.0 * random.unit() - 12.0);
     case 1:
       return static_cast<double>(random.below(3)) - 1.0;
+    case 2:  // so small that its product with a prime of 31 bits may be an exponent
+      return sign * std::exp2(-31.0) * random.unit();
     default:
       return random.below(4) == 0 ? 0.0 : sign * std::exp2(8.0 * random.unit() - 4.0);
   }
@@ -37,7 +39,7 @@ inline double harsh(int kind, SecretRandom& random) {
 inline RealPoint harsh_point(const std::vector<InputPlan>& plans, int number,
                              SecretRandom& random) {
   constexpr int kGentle = 5;  // distributions of draw_reals
-  constexpr int kKinds = kGentle + 3;
+  constexpr int kKinds = kGentle + 4;
   const int kind = number % kKinds;
   RealPoint point = draw_reals(plans, std::min(kind, kGentle - 1), random);
   if (kind < kGentle) return point;
