@@ -206,10 +206,10 @@ inline Graph small_random_graph(Rng& rng) {
   }
 }
 
-// A block graph by the rules of the optimiser; nothing where they give none.
+// A block graph that the optimiser would try, found in half a second; nothing where there is none.
 inline std::optional<Graph> fused_by_rules(const Graph& graph, Rng& rng) {
   const Graph prepared = search::prepare(graph);
-  const auto recipes = search::generate(prepared, {.threads = 2});
+  const auto recipes = search::generate(prepared, {.threads = 2, .seconds = 0.5}).recipes;
   if (recipes.empty()) return std::nullopt;
   const auto chosen = static_cast<std::size_t>(rng.integer(0, std::ssize(recipes) - 1));
   return search::apply(prepared, recipes[chosen]);
