@@ -43,19 +43,19 @@ struct RegionReport {
   std::string hash;  // structure_hash of the subprogram
   int count = 1;     // how often it occurs in the model
   int nodes = 0;
-  std::string choice;          // "unfused", or the fusion and its tiling
-  double before_ms = 0.0;      // median, unfused
-  double after_ms = 0.0;       // median, chosen
-  std::string verdict;         // of the chosen candidate: "equivalent", or "unchanged"
-  std::optional<double> bits;  // proved for the choice, less log2 of how many were tried
+  std::string choice;            // "unfused", or the fusion and its tiling
+  double before_ms = 0.0;        // median, unfused
+  double after_ms = 0.0;         // median, chosen
+  std::string verdict;           // of the chosen candidate: "equivalent", or "unchanged"
+  std::optional<double> bits;    // proved for the choice, less log2 of how many were tried
   std::optional<Verdict> proof;  // what was compared for the choice, over which primes
-  std::int64_t states = 0;     // operations that the search considered
-  std::int64_t pruned = 0;     // of these: refused by abstract terms
-  std::int64_t merged = 0;     // of these: equal to a value that was known
-  std::int64_t values = 0;     // different values that it kept
-  double enumerate_s = 0.0;    // of the search alone
-  int candidates = 0;          // generated
-  int refused = 0;             // by verify or by the comparison with the reference device
+  std::int64_t states = 0;       // operations that the search considered
+  std::int64_t pruned = 0;       // of these: refused by abstract terms
+  std::int64_t merged = 0;       // of these: equal to a value that was known
+  std::int64_t values = 0;       // different values that it kept
+  double enumerate_s = 0.0;      // of the search alone
+  int candidates = 0;            // generated
+  int refused = 0;               // by verify or by the comparison with the reference device
   int timed = 0;
   bool from_cache = false;
   double search_s = 0.0;

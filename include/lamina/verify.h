@@ -107,7 +107,7 @@ struct Witness {
 
 struct Verdict {
   Outcome outcome = Outcome::kInconclusive;
-  std::string reason;               // one line
+  std::string reason;  // one line
   // `equivalent` without any chance of error: both graphs have the same exact normal form, at the
   // shapes that are listed. Only tried for small graphs of constant shapes without branches.
   bool proved = false;
