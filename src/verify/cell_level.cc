@@ -34,7 +34,7 @@ struct Cell {
   std::vector<Interval> ranges;
   bool at_a_point = false;
   std::vector<bool> undefined;  // by output element
-  Account account;
+  Account account{kOtherLevel};
   PassError error;
 };
 
@@ -255,7 +255,7 @@ class CellLevel {
       const Feasibility found = solve(run.algebra().inequalities(path.size()));
       return disagree(run, found.point);
     }
-    add_cell({region, path, ranges_, false, {}, {}, {}}, run);
+    add_cell({.region = region, .path = path, .ranges = ranges_}, run);
     return true;
   }
 
@@ -379,7 +379,7 @@ class CellLevel {
         for (std::uint32_t e = 0; e < point.size(); ++e) values[e] = point[e].low;
         return disagree(run, values);
       }
-      add_cell({0, run.algebra().path(), std::move(point), true, {}, {}, {}}, run);
+      add_cell({.path = run.algebra().path(), .ranges = std::move(point), .at_a_point = true}, run);
     }
     return !cells_.empty() || give_up("no point decides all comparisons");
   }

@@ -184,7 +184,7 @@ double Account::bits(const PassError& error) const {
         std::min(best - std::log2(1.0 - kShareOfT1), evidence(error.by_t1) - std::log2(kShareOfT1));
   }
   // More than a thousand bits are no better than a thousand.
-  return std::floor(std::clamp(0.0 - best, 0.0, 1000.0) * 10.0) / 10.0;
+  return std::floor(std::clamp(0.0 - best - charge_, 0.0, 1000.0) * 10.0) / 10.0;
 }
 
 }  // namespace lamina

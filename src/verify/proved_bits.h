@@ -26,9 +26,16 @@ PassError pass_error(const Graph& a, const Graph& b, const Pass::Setting& settin
 // Of two passes that are different programs, since their integer inputs differ.
 PassError worse(const PassError& a, const PassError& b);
 
+// A check that one level of verify() leaves open may be accepted by another: each level has a share
+// of the error, and pays for it in bits. Nearly all of it is the first one's.
+constexpr double kFirstLevel = 0.0043;  // -log2(1 - 3 / 1024)
+constexpr double kOtherLevel = 10.0;    // roots, towers, cells: 1 / 1024 each
+
 // Agreeing and undefined passes of every output element.
 class Account {
  public:
+  explicit Account(double charge = 0.0) : charge_(charge) {}  // bits that are paid
+
   void resize(std::size_t elements) { elements_.resize(elements); }
   void agree(std::size_t element) { ++elements_[element].agreed; }
   void undefined(std::size_t element) { ++elements_[element].undefined; }
@@ -47,6 +54,7 @@ class Account {
   };
   std::vector<Element> elements_;
   int void_passes_ = 0;
+  double charge_;
 };
 
 }  // namespace lamina

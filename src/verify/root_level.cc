@@ -186,7 +186,7 @@ bool signs_agree(const Graph& a, const Graph& b, const LevelSetting& setting,
 std::optional<LevelResult> passes(const Graph& a, const Graph& b, const LevelSetting& setting) {
   const VerifyOptions& options = setting.options;
   LevelResult result;
-  Account account;
+  Account account{kOtherLevel};
   std::vector<Agreement> agreements;
   std::optional<PassError> error;
   for (int p = 0; p < options.most_passes; ++p) {

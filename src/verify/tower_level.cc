@@ -120,7 +120,7 @@ class TowerPass {
 std::optional<LevelResult> passes(const Graph& a, const Graph& b, const LevelSetting& setting) {
   const VerifyOptions& options = setting.options;
   LevelResult result{.proved = true, .how = "with exponentials as symbols in exponents"};
-  Account account;
+  Account account{kOtherLevel};
   std::optional<PassError> error;
   for (int p = 0; p < options.most_passes; ++p) {
     TowerPass pass(a, b, setting, p);

@@ -112,7 +112,7 @@ class Verification {
     integers_drawn_ = std::any_of(plans.begin(), plans.end(), [](const InputPlan& plan) {
       return !plan.real && plan.fixed.empty() && element_count(plan.shape) > 0;
     });
-    Account account;
+    Account account{kFirstLevel};
     PassError error;
     double bits = 0.0;
     for (int p = 0; p < options_.most_passes; ++p) {
