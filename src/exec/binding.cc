@@ -66,4 +66,18 @@ Sizes bind_inputs(const Graph& graph, std::span<const Tensor> inputs) {
   return sizes;
 }
 
+void bind_weight(Graph& graph, std::string_view name, const Tensor& value) {
+  for (Input& input : graph.inputs) {
+    const Node& node = graph.nodes[static_cast<std::size_t>(input.node)];
+    if (input.role != Role::kWeight || node.name != name) continue;
+    const auto shape = constant_shape(node.types[0].shape);
+    require(value.dtype() == node.types[0].dtype && (!shape || *shape == value.shape()),
+            "weight '{}': expected {}, got {}{}", name, to_string(node.types[0]),
+            traits(value.dtype()).name, to_string(value.shape()));
+    input.value = value;
+    return;
+  }
+  fail(ErrorCode::kNotFound, "graph '{}' has no weight '{}'", graph.name, name);
+}
+
 }  // namespace lamina

@@ -80,18 +80,8 @@ std::string CudaProgram::source() const {
 }
 
 void CudaProgram::set_weight(std::string_view name, const Tensor& value) {
-  for (Input& input : graph_.inputs) {
-    const Node& node = node_of(graph_, input.node);
-    if (input.role != Role::kWeight || node.name != name) continue;
-    const auto shape = constant_shape(node.types[0].shape);
-    require(value.dtype() == node.types[0].dtype && (!shape || *shape == value.shape()),
-            "weight '{}': expected {}, got {}{}", name, to_string(node.types[0]),
-            traits(value.dtype()).name, to_string(value.shape()));
-    input.value = value;
-    loaded_ = false;
-    return;
-  }
-  fail(ErrorCode::kNotFound, "graph '{}' has no weight '{}'", graph_.name, name);
+  bind_weight(graph_, name, value);
+  loaded_ = false;
 }
 
 std::int64_t CudaProgram::bytes_of(const Storage& storage, const Sizes& sizes) const {

@@ -17,18 +17,7 @@ class RefProgram final : public Program {
   explicit RefProgram(const Graph& graph) : graph_(graph) { validate(graph_); }
 
   void set_weight(std::string_view name, const Tensor& value) override {
-    for (Input& input : graph_.inputs) {
-      const Node& node = graph_.nodes[static_cast<std::size_t>(input.node)];
-      if (input.role != Role::kWeight || node.name != name) continue;
-      const Type& type = node.types[0];
-      require(value.dtype() == type.dtype &&
-                  Dims(value.shape().begin(), value.shape().end()) == type.shape,
-              "weight '{}': expected {}, got {}{}", name, to_string(type),
-              traits(value.dtype()).name, to_string(value.shape()));
-      input.value = value;
-      return;
-    }
-    fail(ErrorCode::kNotFound, "graph '{}' has no weight '{}'", graph_.name, name);
+    bind_weight(graph_, name, value);
   }
 
   std::vector<Tensor> run(std::span<const Tensor> inputs) override {
