@@ -14,10 +14,6 @@ namespace {
 
 using Kind = BlockStep::Kind;
 
-// The finite start of a running maximum: low enough to lose against every score, and finite, so
-// that a tile whose scores are all -infinity (masked) does not give infinity - infinity.
-constexpr double kLowestScore = -1e30;
-
 // Extents of tiles, and how often things happen, at one tiling.
 class Prices {
  public:

@@ -90,8 +90,7 @@ class BlockSpace {
   // scalar constants, with the axes of the grid cut in all outputs alike.
   BlockSpace(const Graph& program, BlockShape shape, const SpaceLimits& limits);
 
-  // Enumerates until every output is known and there is nothing smaller left, or a limit is met.
-  // False when stopped.
+  // Enumerates all values up to the limits. False when stopped.
   bool run(const std::function<bool()>& stop = {});
 
   const Graph& program() const { return program_; }
@@ -101,7 +100,6 @@ class BlockSpace {
   const std::vector<std::optional<std::size_t>>& outputs() const { return found_; }
   bool complete() const;
   const SpaceStatistics& statistics() const { return statistics_; }
-  std::string term_text(TermStore::Id term) const { return terms_.to_string(term); }
 
   // Whether a program can be searched at all.
   static bool accepts(const Graph& program);

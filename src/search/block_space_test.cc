@@ -126,8 +126,10 @@ graph g(x: f32[4, 6], u: f32[6, 10]) {
   for (const std::optional<Dim>& loop : {std::optional<Dim>(), std::optional<Dim>(6)}) {
     const Tiling tiling{{0, 4}, loop ? 3 : 0};
     std::vector<double> best;
-    for (const bool prune : {true, false}) {
-      BlockSpace space(graph, {{1}, loop}, {.operators = loop ? 3 : 2, .prune_terms = prune});
+    for (const auto& [prune, merge] :
+         {std::pair(true, true), std::pair(true, false), std::pair(false, true)}) {
+      BlockSpace space(graph, {{1}, loop},
+                       {.operators = loop ? 3 : 2, .prune_terms = prune, .merge_equal = merge});
       space.run();
       REQUIRE(space.statistics().complete);
       const auto programs = cheapest(space, tiling, {}, {}, 1);
@@ -135,6 +137,7 @@ graph g(x: f32[4, 6], u: f32[6, 10]) {
       best.push_back(programs[0].seconds);
     }
     CHECK(best[0] == doctest::Approx(best[1]));
+    CHECK(best[0] == doctest::Approx(best[2]));
   }
 }
 

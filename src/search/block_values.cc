@@ -27,20 +27,6 @@ std::vector<std::int64_t> tile_shape(const std::vector<TileAxis>& axes) {
   return shape;
 }
 
-// Where the elements of an operand with `from` extents lie for each element of `to` extents, which
-// it broadcasts to; both from the outermost axis.
-std::vector<std::int64_t> broadcast_strides_of(std::span<const std::int64_t> from,
-                                               std::span<const std::int64_t> to) {
-  std::vector<std::int64_t> strides(to.size(), 0);
-  std::int64_t stride = 1;
-  for (std::size_t i = from.size(); i-- > 0;) {
-    const std::size_t at = to.size() - (from.size() - i);
-    strides[at] = from[i] == 1 ? 0 : stride;
-    stride *= from[i];
-  }
-  return strides;
-}
-
 // Axes of an element-wise result, where the operands agree or have one element.
 std::optional<std::vector<TileAxis>> joined_axes(std::span<const BlockValue* const> operands) {
   std::size_t rank = 0;
@@ -143,7 +129,7 @@ BlockValue BlockFields::load(const Whole& tensor, std::span<const int> cuts) con
   }
   BlockValue x = blank(points, axes, false);
   const std::vector<std::int64_t> shape = tile_shape(axes);
-  const std::vector<std::int64_t> rows = broadcast_strides_of(whole, whole);
+  const std::vector<std::int64_t> rows = dense_strides(whole);
   auto to = x.elements.begin();
   Walker point(Shape(points.begin(), points.end()), std::vector<std::int64_t>(points.size(), 0));
   for (std::int64_t p = 0; p < product(points); ++p, point.next()) {
@@ -176,7 +162,7 @@ std::optional<BlockValue> BlockFields::elementwise(
     extents.resize(x->points.size() + axes->size() - x->axes.size(), 1);
     const std::vector<std::int64_t> own = tile_shape(x->axes);
     extents.insert(extents.end(), own.begin(), own.end());
-    at.emplace_back(Shape(all.begin(), all.end()), broadcast_strides_of(extents, all));
+    at.emplace_back(Shape(all.begin(), all.end()), broadcast_strides(extents, all));
   }
   std::vector<Formal> values(operands.size());
   for (Formal& element : result.elements) {
@@ -215,7 +201,7 @@ std::optional<BlockValue> BlockFields::matmul(const BlockValue& a, const BlockVa
     std::vector<std::int64_t> extents = x.points;
     extents.resize(x.points.size() + batch.size() - (x.axes.size() - 2), 1);
     for (std::size_t i = 0; i + 2 < x.axes.size(); ++i) extents.push_back(tile(x.axes[i]));
-    return Walker(Shape(all.begin(), all.end()), broadcast_strides_of(extents, all));
+    return Walker(Shape(all.begin(), all.end()), broadcast_strides(extents, all));
   };
   Walker at_a = walker(a), at_b = walker(b);
   auto to = result.elements.begin();

@@ -14,13 +14,10 @@
 #include "graph/op_def.h"
 #include "lamina/graph.h"
 #include "num/residue_field.h"
+#include "search/tiling.h"
 #include "verify/secret_random.h"
 
 namespace lamina::search {
-
-// What cuts an axis of a value: nothing, the loop, or a dimension of the grid (>= 0).
-constexpr int kWhole = -1;
-constexpr int kLoop = -2;
 
 struct TileAxis {
   Dim extent;  // of the whole axis
@@ -74,7 +71,6 @@ class BlockFields {
 
   Fingerprint fingerprint(const BlockValue& x) const;
 
-  static std::int64_t parts(const TileAxis& axis) { return axis.cut == kWhole ? 1 : 2; }
   static std::int64_t tile(const TileAxis& axis);
 
  private:

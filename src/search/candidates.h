@@ -35,10 +35,9 @@ std::optional<Graph> apply(const Graph& prepared, const Recipe& recipe);
 // What limits tilings: from the machine, never from a constant in the search.
 struct Limits {
   int threads = 1;
-  std::int64_t cache_bytes = 512 << 10;  // memory of one core that a task should stay in
-  std::size_t candidates = 8;            // per fusion
-  double seconds = 5.0;                  // of searching one subprogram
-  std::function<bool()> stop;            // asked now and then
+  std::size_t candidates = 8;  // per fusion
+  double seconds = 5.0;        // of searching one subprogram
+  std::function<bool()> stop;  // asked now and then
 };
 
 // Recipes in the order in which they should be tried, and what the search for them did.

@@ -88,7 +88,6 @@ class CudaOptimizer {
   std::vector<Candidate> candidates(const Graph& program, CudaRegion& row) const {
     Limits limits;
     limits.threads = machine_.multiprocessors;
-    limits.cache_bytes = machine_.shared_bytes_per_block;
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     std::vector<Candidate> found;
     for (Recipe& recipe : generate(program, limits).recipes) {

@@ -46,7 +46,6 @@ class TermStore {
   bool within(Id part, Id whole);
 
   std::string to_string(Id term) const;
-  std::size_t size() const { return terms_.size(); }
 
  private:
   struct Atom {

@@ -12,14 +12,7 @@
 namespace lamina::search {
 namespace {
 
-// What cuts an axis of a value: nothing, the loop, or a dimension of the grid (>= 0).
-constexpr int kWhole = -1;
-constexpr int kLoop = -2;
 using AxisMap = std::vector<int>;
-
-// The finite start of a running maximum: low enough to lose against every score, and finite, so
-// that a tile whose scores are all -infinity (masked) does not give infinity - infinity.
-constexpr double kLowestScore = -1e30;
 
 bool is_op(const Graph& graph, Value value, std::string_view name) {
   return graph.node(value).op->name == name;

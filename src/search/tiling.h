@@ -11,6 +11,14 @@
 
 namespace lamina::search {
 
+// What cuts an axis of a value: nothing, the loop, or a dimension of the grid (>= 0).
+constexpr int kWhole = -1;
+constexpr int kLoop = -2;
+
+// The finite start of a running maximum: low enough to lose against every score, and finite, so
+// that a tile whose scores are all -infinity (masked) does not give infinity - infinity.
+constexpr double kLowestScore = -1e30;
+
 // The size of a tile along each axis of the first output; 0: the whole axis.
 struct Tiling {
   std::vector<std::int64_t> tile;
