@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "graph/op_def.h"
 #include "search/region.h"
 
 namespace lamina::search {
