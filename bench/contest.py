@@ -9,7 +9,9 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
-CONTENDERS = ["lamina", "unfused", "torch", "ort"]
+OURS = ["lamina", "unfused"]
+PROGRAM_PEERS = ["torch", "ort", "openvino"]
+CONTENDERS = OURS + PROGRAM_PEERS
 
 
 class Contender:
@@ -127,7 +129,7 @@ def summary(name, threads, contenders, errors):
         quartiles = statistics.quantiles(contender.times, n=4)
         row[contender.name + "_ms"] = statistics.median(contender.times)
         row[contender.name + "_spread"] = (quartiles[2] - quartiles[0]) / quartiles[1]
-    peers = [row[peer + "_ms"] for peer in ("torch", "ort") if peer + "_ms" in row]
+    peers = [row[peer + "_ms"] for peer in PROGRAM_PEERS if peer + "_ms" in row]
     row["ratio_unfused"] = row["unfused_ms"] / row["lamina_ms"]
     row["ratio_best_peer"] = min(peers) / row["lamina_ms"]
     return row

@@ -4,10 +4,12 @@
   .venv/bin/python bench/race.py programs [--dtypes f32,bf16] [--threads 2] [--only gqa,lora]
   .venv/bin/python bench/race.py minilm [--tokens 1,2,4,8,16,32,64,128] [--threads 1,2]
   .venv/bin/python bench/race.py magika [--threads 1,2]
+  .venv/bin/python bench/race.py onnx FILE [--shape INPUT=1,3,48,192 ...] [--threads 1,2]
 
-programs: the six of examples/programs, against PyTorch eager and ONNX Runtime. minilm:
-all-MiniLM-L6-v2, optimised once for all numbers of tokens, against ONNX Runtime. magika: its
-classifier on the bytes of this file, against ONNX Runtime.
+programs: those of examples/programs, against PyTorch eager, ONNX Runtime and OpenVINO. minilm:
+all-MiniLM-L6-v2, optimised once for all numbers of tokens, against ONNX Runtime and OpenVINO.
+magika: its classifier on the bytes of this file, against the same. onnx: any model file, on random
+inputs of these shapes, against the same; open sizes of other inputs are 1.
 
 Contenders are processes that wait for their turn; they run A B C A B C ..., so that the drift of a
 shared machine meets all alike. Outputs are compared, with the tolerance of docs/numerics.md, before
@@ -45,13 +47,16 @@ class Arena:
         subprocess.run([str(c) for c in command], check=True, stdout=subprocess.DEVNULL)
         return out / "graph.lam"
 
-    def tolerance(self, model, sizes=()):
+    def show(self, model, sizes=()):
         report = self.folder / "show.json"
         command = [self.args.lamina, "show", model, "--json", report]
         if sizes:
             command += ["--size", *sizes]
         subprocess.run([str(c) for c in command], check=True, stdout=subprocess.DEVNULL)
-        return json.loads(report.read_text())["tolerance"]
+        return json.loads(report.read_text())
+
+    def tolerance(self, model, sizes=()):
+        return self.show(model, sizes)["tolerance"]
 
     def lamina(self, name, model, threads, data, rotate=0):
         report = self.folder / f"{name}.json"
@@ -66,6 +71,16 @@ class Arena:
 
     def ort(self, *words):
         return Contender("ort", [self.args.ort_python, "ort_peer.py", *words])
+
+    def openvino(self, *words):
+        return Contender("openvino", [self.args.ort_python, "openvino_peer.py", *words])
+
+    def model_contenders(self, best, model, exported, threads, data):
+        """Those of a model that `exported` holds as ONNX."""
+        return [self.lamina("lamina", best, threads, data),
+                self.lamina("unfused", model, threads, data),
+                self.openvino("model", exported, data, threads),
+                self.ort("model", exported, data, threads)]
 
     def hold(self, name, threads, contenders, tolerance):
         """Compares, times and ends the contenders."""
@@ -116,6 +131,8 @@ def race_programs(arena, threads):
                           arena.torch(name, dtype, threads, data, args.rotate_bytes)]
             if dtype == "f32":
                 contenders.append(arena.ort("program", name, data, threads, args.rotate_bytes))
+            contenders.insert(2, arena.openvino("program", name, dtype, data, threads,
+                                                args.rotate_bytes))
             rows.append(arena.hold(source.stem, threads, contenders, arena.tolerance(source)))
     return rows
 
@@ -131,9 +148,7 @@ def race_minilm(arena, threads):
     for tokens in args.tokens.split(","):
         ids = numpy.random.default_rng(7).integers(1000, 30000, int(tokens))
         data = save_arrays(arena.folder / "data" / f"minilm_{tokens}", {"input_ids": ids})
-        contenders = [arena.lamina("lamina", best, threads, data),
-                      arena.lamina("unfused", model, threads, data),
-                      arena.ort("model", exported, data, threads)]
+        contenders = arena.model_contenders(best, model, exported, threads, data)
         tolerance = arena.tolerance(model, [f"T={tokens}"])
         rows.append(arena.hold(f"MiniLM {tokens} tokens", threads, contenders, tolerance))
     return rows
@@ -160,19 +175,68 @@ def race_magika(arena, threads):
                        {"bytes": magika_bytes(pathlib.Path(__file__), config)})
     sizes = ["unk__214=1"]
     best = arena.optimise(model, threads, "magika", sizes)
-    contenders = [arena.lamina("lamina", best, threads, data),
-                  arena.lamina("unfused", model, threads, data),
-                  arena.ort("model", model, data, threads)]
+    contenders = arena.model_contenders(best, model, model, threads, data)
     return [arena.hold("magika", threads, contenders, arena.tolerance(model, sizes))]
 
 
-RACES = {"programs": race_programs, "minilm": race_minilm, "magika": race_magika}
+def given_shapes(words):
+    """INPUT=1,3,48,192 ... as shapes by name."""
+    pairs = [word.rpartition("=") for word in words]
+    return {name: [int(n) for n in numbers.split(",")] for name, _, numbers in pairs}
+
+
+def fix_shapes(source, shapes, target):
+    """Writes the model with inputs of these shapes (1 where no size is known); the inputs."""
+    import onnx
+    model = onnx.load(source)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    for value in inputs:
+        sizes = value.type.tensor_type.shape.dim
+        shape = shapes.get(value.name, [max(1, size.dim_value) for size in sizes])
+        if len(shape) != len(sizes):
+            raise SystemExit(f"{value.name} has {len(sizes)} axes, not {len(shape)}")
+        for size, given in zip(sizes, shape):
+            size.dim_value = given
+    for value in [*model.graph.output, *model.graph.value_info]:
+        value.type.tensor_type.ClearField("shape")
+    onnx.save(model, str(target))
+    return inputs
+
+
+def random_array(value, random):
+    import numpy
+    from onnx import helper
+    kind = value.type.tensor_type
+    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    shape = [size.dim_value for size in kind.shape.dim]
+    if numpy.issubdtype(dtype, numpy.floating):
+        return random.uniform(-1, 1, shape).astype(dtype)
+    return random.integers(0, 2, shape).astype(dtype)
+
+
+def race_onnx(arena, threads):
+    import numpy
+    model = arena.folder / "onnx.onnx"
+    inputs = fix_shapes(arena.args.file, given_shapes(arena.args.shape), model)
+    random = numpy.random.default_rng(7)
+    data = save_arrays(arena.folder / "data" / "onnx",
+                       {value.name: random_array(value, random) for value in inputs})
+    best = arena.optimise(model, threads, "onnx")
+    contenders = arena.model_contenders(best, model, model, threads, data)
+    return [arena.hold(arena.args.file.stem, threads, contenders, arena.tolerance(model))]
+
+
+RACES = {"programs": race_programs, "minilm": race_minilm, "magika": race_magika,
+         "onnx": race_onnx}
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=RACES)
+    parser.add_argument("file", type=pathlib.Path, nargs="?", help="the model file of onnx")
+    parser.add_argument("--shape", nargs="*", default=[], help="INPUT=N,N,... of onnx")
     parser.add_argument("--only", default="", help="names of programs")
     parser.add_argument("--dtypes", default="f32,bf16")
     parser.add_argument("--tokens", default="1,2,4,8,16,32,64,128")
@@ -185,6 +249,8 @@ def parse_arguments():
     parser.add_argument("--torch-python", default="/usr/bin/python3")
     parser.add_argument("--ort-python", default=ROOT / ".venv" / "bin" / "python")
     args = parser.parse_args()
+    if (args.what == "onnx") != (args.file is not None):
+        parser.error("a model file is for onnx, and onnx needs one")
     args.threads = args.threads or ("2" if args.what == "programs" else "1,2")
     return args
 
@@ -198,7 +264,7 @@ def main():
             rows += RACES[args.what](Arena(args, pathlib.Path(temporary)), threads)
     ratios = [row["ratio_best_peer"] for row in rows]
     print(f"\ngeometric mean of best peer / lamina: {geometric_mean(ratios):.2f}")
-    write_results(args.what, rows)
+    write_results(args.file.stem if args.file else args.what, rows)
     sys.exit(1 if any(row["error"] > 1 for row in rows) else 0)
 
 

@@ -7,54 +7,9 @@ import sys
 
 import numpy
 import onnxruntime
-from programs import EPSILON, PROGRAMS, SHAPES
+from onnx_programs import build_model
+from programs import SHAPES
 from protocol import copies_for, load_folder, serve
-
-
-class Builder:
-    """Records a program as ONNX nodes."""
-
-    def __init__(self):
-        import onnx
-        self.helper, self.numpy_helper = onnx.helper, onnx.numpy_helper
-        self.nodes, self.constants, self.count = [], [], 0
-
-    def emit(self, op, inputs, **attributes):
-        self.count += 1
-        out = f"v{self.count}"
-        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
-        self.nodes.append(self.helper.make_node(op, names, [out], **attributes))
-        return out
-
-    def constant(self, value):
-        self.count += 1
-        name = f"c{self.count}"
-        array = numpy.array(value, numpy.float32)
-        self.constants.append(self.numpy_helper.from_array(array, name))
-        return name
-
-    def add(self, x, y): return self.emit("Add", [x, y])
-    def mul(self, x, y): return self.emit("Mul", [x, y])
-    def matmul(self, x, y): return self.emit("MatMul", [x, y])
-    def rsqrt(self, x): return self.emit("Reciprocal", [self.emit("Sqrt", [x])])
-    def silu(self, x): return self.mul(x, self.emit("Sigmoid", [x]))
-    def mean(self, x, axis): return self.emit("ReduceMean", [x], axes=[axis], keepdims=1)
-    def softmax(self, x): return self.emit("Softmax", [x], axis=-1)
-
-
-def build_model(name, weights):
-    import onnx
-    inputs, names = SHAPES[name]
-    builder = Builder()
-    out = PROGRAMS[name](builder, *inputs, *names)
-    tensor = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph(
-        builder.nodes, name, [tensor(n, 1, s) for n, s in inputs.items()],
-        [tensor(out, 1, None)],
-        builder.constants + [onnx.numpy_helper.from_array(w, n) for n, w in weights.items()])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
-    model.ir_version = 8
-    return model.SerializeToString()
 
 
 def open_session(model, threads):
@@ -74,7 +29,7 @@ def main():
         feed = {n: arrays[n] for n in inputs}
         values = {n: arrays[n] for n in weights}
         size = sum(w.nbytes for w in values.values())
-        model = build_model(name, values)
+        model = build_model(name, "f32", values)
         sessions = [open_session(model, threads)
                     for _ in range(copies_for(size, int(sys.argv[5])))]
     else:
