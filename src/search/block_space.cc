@@ -289,7 +289,8 @@ void BlockSpace::add_loads() {
         std::vector<int> choices = {kWhole};
         if (shape_.loop && extent == *shape_.loop) choices.push_back(kLoop);
         for (std::size_t g = 0; g < shape_.grid.size(); ++g) {
-          if (extent == root[shape_.grid[g]]) choices.push_back(static_cast<int>(g));
+          if (extent != Dim(1) && extent == root[shape_.grid[g]])
+            choices.push_back(static_cast<int>(g));
         }
         for (const int cut : choices) {
           if (cut != kWhole && std::find(cuts.begin(), cuts.end(), cut) != cuts.end()) continue;

@@ -116,6 +116,16 @@ graph g(x: f32[4, 6], u: f32[6, 10], v: f32[6, 10]) {
   check_found(graph, {{0, 1}, Dim(6)}, {{2, 4}, 4}, 8);
 }
 
+TEST_CASE("a grid dimension of one element") {
+  const Graph graph = program(R"(lamina 1
+graph g(x: f32[1, 5, 8], c: f32[1, 5, 8], w: f32[8, 6]) {
+  y = matmul(x * c, w)
+  return y
+}
+)");
+  check_found(graph, {{0, 1}, Dim(8)}, {{1, 2, 0}, 3}, 4);
+}
+
 TEST_CASE("merging and terms keep the best program") {
   const Graph graph = program(R"(lamina 1
 graph g(x: f32[4, 6], u: f32[6, 10]) {

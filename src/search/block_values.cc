@@ -117,7 +117,11 @@ std::optional<BlockValue> BlockFields::checked(BlockValue x) const {
   return x;
 }
 
-BlockValue BlockFields::load(const Whole& tensor, std::span<const int> cuts) const {
+BlockValue BlockFields::load(const Whole& tensor, std::span<const int> given) const {
+  std::vector<int> cuts(given.begin(), given.end());
+  for (std::size_t i = 0; i < cuts.size(); ++i) {
+    if (tensor.shape[i] == Dim(1)) cuts[i] = kWhole;  // one element cannot be cut
+  }
   std::vector<std::int64_t> points(grid_ + 1, 1);
   std::vector<TileAxis> axes;
   std::vector<std::int64_t> whole;
