@@ -36,7 +36,7 @@ PUBLIC_HEADERS = {
     "bench": "exec", "draw": "draw", "io": "io", "rules": "io", "nn": "nn", "verify": "verify",
     "identity": "verify", "numeric": "verify", "replay": "verify", "optimize": "search",
     "cuda": "search",
-    "pipeline": "pipeline", "serve": "serve", "quantize": "quant",
+    "machine": "exec", "pipeline": "pipeline", "serve": "serve", "quantize": "quant",
 }
 
 HEAVY = re.compile(

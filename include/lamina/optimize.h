@@ -13,6 +13,7 @@
 
 #include "lamina/device.h"
 #include "lamina/graph.h"
+#include "lamina/machine.h"
 #include "lamina/verify.h"
 
 namespace lamina {
@@ -25,6 +26,8 @@ struct OptimizeOptions {
   std::string cache_dir;   // "": the default; holds compiled kernels and found programs
   bool fresh = false;      // do not use, nor add to, the programs found by earlier runs
   std::int64_t rotate_bytes = 256 << 20;  // weights are rotated through this much memory
+  // What the search prices programs with; absent: measured once and remembered in the cache folder.
+  std::optional<CpuMachine> machine;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -73,6 +76,7 @@ struct OptimizeResult {
   std::optional<double> bits;  // the least of its regions'
   std::string refusal;         // why a program with fused regions was not kept; empty: it was
   std::vector<RegionReport> regions;
+  std::vector<std::string> warnings;  // of files that could not be used; the run went on
   StopReason stopped = StopReason::kFinished;
   std::string source;  // generated code of the chosen program
 

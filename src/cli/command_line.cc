@@ -37,7 +37,8 @@ void set(const Flag& flag, const std::string& text) {
 // Flags that have a short form too, in every command that has them.
 std::string spelling(const Flag& flag) {
   if (flag.positional) return flag.name;
-  return flag.name == "output-dir" ? "-o,--output-dir" : "--" + flag.name;
+  const bool results = flag.name == "output-dir" || flag.name == "output";
+  return (results ? "-o,--" : "--") + flag.name;
 }
 
 void add_flag(CLI::App& app, const Flag& flag) {

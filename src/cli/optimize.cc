@@ -43,7 +43,8 @@ struct OptimizeCommandOptions {
     visit("size", self.size, "NAME=N: the value of a named size");
     visit("output_dir", self.output_dir, "folder for the results; it is made");
     visit("target", self.target, "a device of 'lamina devices', or cuda:sm_80, cuda:sm_90, ...");
-    visit("machine", self.machine, "description of the GPU of a cuda: target (docs/formats.md)");
+    visit("machine", self.machine,
+          "description of the machine (docs/formats.md); default: this one");
     visit("budget", self.budget, "time to spend on the search of each model");
     OptimizeOptions::fields(self.optimize, visit);
   }
@@ -148,11 +149,11 @@ int optimize_for_gpu(const OptimizeCommandOptions& options, Json& report) {
 
 int optimize_models(const OptimizeCommandOptions& options, Json& report) {
   if (options.target.starts_with(kCudaTarget)) return optimize_for_gpu(options, report);
-  require(options.machine.empty(), "--machine describes the GPU of a cuda: target");
   const Device& device = find_device(options.target);
   const std::vector<Job> jobs = plan_jobs(options);
   OptimizeOptions search = options.optimize;
   search.budget_s = options.budget.value;
+  if (!options.machine.empty()) search.machine = load_cpu_machine(options.machine);
   describe_machine(options, device, report);
   const Interrupt interrupt;
   std::vector<ProgramResult> programs;
@@ -167,6 +168,9 @@ int optimize_models(const OptimizeCommandOptions& options, Json& report) {
     const Graph graph = load(options, job);
     programs.push_back({job.name, job.model, {}});
     programs.back().result = optimize(graph, device, search, interrupt.token(), progress);
+    for (const std::string& warning : programs.back().result.warnings) {
+      fmt::print(stderr, "lamina: warning: {}\n", warning);
+    }
     write_program(job, graph, programs.back().result);
     pictures.push_back({draw_svg(graph), draw_svg(programs.back().result.graph)});
     // What the report does not need is dropped: many models would fill the memory.

@@ -89,6 +89,7 @@ Json describe(const ProgramResult& program) {
   row["refusal"] = result.refusal.empty() ? Json() : Json(result.refusal);
   row["search_s"] = result.search_s;
   row["stopped"] = stop_reason(result.stopped);
+  row["warnings"] = Json(result.warnings);
   row["regions"] = Json::Array{};
   for (const RegionReport& region : result.regions) row["regions"].push_back(describe(region));
   return row;

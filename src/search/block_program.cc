@@ -53,18 +53,13 @@ class Prices {
       case Kind::kRunningLargest:
         return operations(elements * trips_);
       case Kind::kRescaledSum:
-        return operations((2.0 * elements + kCostly * rows(step)) * trips_);
+        return (operations(2.0 * elements) + rows(step) / machine_.exp_per_s) * trips_;
     }
     return 0.0;
   }
 
  private:
-  // Element-wise work in units of one vector operation a cycle: a small part of the rate of
-  // products.
-  static constexpr double kElementwise = 4.0;
-  static constexpr double kCostly = 8.0;  // exp, division, square root
-
-  double operations(double count) const { return count * kElementwise / machine_.flops_per_s; }
+  double operations(double count) const { return count / machine_.elements_per_s; }
   double trips(const BlockValue& value) const { return value.varies_in_loop() ? trips_ : 1.0; }
 
   double extent(const TileAxis& axis) const {
@@ -92,9 +87,21 @@ class Prices {
     for (const std::size_t operand : step.operands) {
       work = std::max(work, elements_of(space_.values()[operand].value));
     }
-    const bool cheap = name == "add" || name == "sub" || name == "mul" || name == "max" ||
-                       name == "sum" || name == "reduce_max" || name == "neg" || name == "relu";
-    return operations(work * (cheap ? 1.0 : kCostly) * times);
+    return work * times * element_seconds(name);
+  }
+
+  double element_seconds(std::string_view name) const {
+    const double div = 1.0 / machine_.div_per_s;
+    const double sqrt = 1.0 / machine_.sqrt_per_s;
+    for (const std::string_view cheap :
+         {"add", "sub", "mul", "max", "sum", "reduce_max", "neg", "relu"}) {
+      if (name == cheap) return 1.0 / machine_.elements_per_s;
+    }
+    if (name == "div" || name == "reciprocal") return div;
+    if (name == "sqrt") return sqrt;
+    if (name == "rsqrt") return sqrt + div;
+    if (name == "exp") return 1.0 / machine_.exp_per_s;
+    return 1.0 / machine_.exp_per_s + div;  // sigmoid, tanh and others are made of these
   }
 
   const BlockSpace& space_;
@@ -191,9 +198,22 @@ class Chooser {
 
 }  // namespace
 
+BlockMachine block_machine(const CpuMachine& machine, int threads) {
+  // Cores that read at the same time share the memory's bandwidth.
+  const double share = machine.all_cores_bytes_per_second / threads;
+  return {.flops_per_s = machine.flops_f32,
+          .bytes_per_s = std::min(machine.bytes_per_second, share),
+          .elements_per_s = machine.elements_per_second,
+          .exp_per_s = machine.exp_per_second,
+          .div_per_s = machine.div_per_second,
+          .sqrt_per_s = machine.sqrt_per_second,
+          .threads = threads};
+}
+
 std::vector<PricedProgram> cheapest(const BlockSpace& space, const Tiling& tiling,
                                     const BlockMachine& machine, const Sizes& sizes,
                                     std::size_t count) {
+  require(machine.flops_per_s > 0.0, "the search needs a description of the machine");
   if (!space.complete()) return {};
   return Chooser(space, Prices(space, tiling, machine, sizes), count).run();
 }

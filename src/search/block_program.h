@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lamina/graph.h"
+#include "lamina/machine.h"
 #include "search/block_space.h"
 #include "search/tiling.h"
 
@@ -22,12 +23,17 @@ struct BlockProgram {
   bool operator==(const BlockProgram&) const = default;
 };
 
-// Time of one operation on one tile, in arbitrary units that add up.
+// Rates of one of the cores that run a program together.
 struct BlockMachine {
-  double flops_per_s = 5e10;  // of one core, fused multiply-adds count two
-  double bytes_per_s = 1e10;  // from memory to one core
+  double flops_per_s = 0.0;     // fused multiply-adds count two
+  double bytes_per_s = 0.0;     // from memory
+  double elements_per_s = 0.0;  // of a sum, a product or the like
+  double exp_per_s = 0.0;
+  double div_per_s = 0.0;
+  double sqrt_per_s = 0.0;
   int threads = 1;
 };
+BlockMachine block_machine(const CpuMachine& machine, int threads);
 
 // The `count` cheapest programs of the space for these tiles, cheapest first, with their predicted
 // seconds. Sizes that are not numbers are taken at `sizes`.

@@ -107,7 +107,7 @@ class BlockSearch {
   }
 
   BlockMachine machine() const {
-    BlockMachine machine;
+    BlockMachine machine = limits_.machine;
     machine.threads = limits_.threads;
     return machine;
   }

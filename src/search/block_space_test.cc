@@ -10,6 +10,7 @@
 #include "graph/simplify.h"
 #include "lamina/verify.h"
 #include "search/block_program.h"
+#include "search/machine_test.h"
 
 using namespace lamina;
 using namespace lamina::search;
@@ -26,7 +27,7 @@ void check_found(const Graph& graph, const BlockShape& shape, const Tiling& tili
   CHECK(space.run());
   CHECK(space.statistics().complete);
   REQUIRE(space.complete());
-  const auto programs = cheapest(space, tiling, {}, {}, 4);
+  const auto programs = cheapest(space, tiling, block_machine(test_machine(), 1), {}, 4);
   REQUIRE_FALSE(programs.empty());
   for (const PricedProgram& priced : programs) {
     const auto block = to_graph(graph, priced.program, tiling);
@@ -75,7 +76,7 @@ TEST_CASE("a norm and the product after it share one loop") {
   // The product is accumulated before the norm is known.
   BlockSpace space(graph, {{1}, Dim(8)}, {.operators = 9});
   space.run();
-  const auto best = cheapest(space, {{0, 4}, 4}, {}, {}, 1);
+  const auto best = cheapest(space, {{0, 4}, 4}, block_machine(test_machine(), 1), {}, 1);
   REQUIRE(best.size() == 1);
   const Graph block = *to_graph(graph, best[0].program, {{0, 4}, 4});
   const Graph& inner = block.nodes.back().graphs.at(0);
@@ -97,7 +98,7 @@ TEST_CASE("the online softmax is found, and no exponential without its shift") {
   const Graph large = program(kLargeAttention);
   BlockSpace at_size(large, {{0, 1}, Dim(4096)}, {.operators = 12});
   at_size.run();
-  const auto best = cheapest(at_size, {{1, 64, 0}, 256}, {}, {}, 1);
+  const auto best = cheapest(at_size, {{1, 64, 0}, 256}, block_machine(test_machine(), 1), {}, 1);
   REQUIRE(best.size() == 1);
   CHECK(std::any_of(best[0].program.steps.begin(), best[0].program.steps.end(),
                     [](const BlockStep& s) { return s.kind == BlockStep::Kind::kRescaledSum; }));
@@ -142,7 +143,7 @@ graph g(x: f32[4, 6], u: f32[6, 10]) {
                        {.operators = loop ? 3 : 2, .prune_terms = prune, .merge_equal = merge});
       space.run();
       REQUIRE(space.statistics().complete);
-      const auto programs = cheapest(space, tiling, {}, {}, 1);
+      const auto programs = cheapest(space, tiling, block_machine(test_machine(), 1), {}, 1);
       REQUIRE(programs.size() == 1);
       best.push_back(programs[0].seconds);
     }

@@ -38,6 +38,7 @@ struct Limits {
   std::size_t candidates = 8;  // per fusion
   double seconds = 5.0;        // of searching one subprogram
   std::function<bool()> stop;  // asked now and then
+  BlockMachine machine = {};   // what programs are priced with
 };
 
 // Recipes in the order in which they should be tried, and what the search for them did.

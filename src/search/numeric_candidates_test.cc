@@ -11,6 +11,7 @@
 #include "lamina/numeric.h"
 #include "search/candidates.h"
 #include "search/judge.h"
+#include "search/machine_test.h"
 #include "search/tiling.h"
 
 using namespace lamina;
@@ -52,7 +53,9 @@ int check_candidates(const std::string& name, const std::vector<DType>& dtypes) 
   const Graph prepared = prepare(program);
   const Graph filled = prepare(fill_weights(program, 5));
   const Judge judge(filled, {Sizes{}}, 1);
-  for (Recipe recipe : generate(prepared, {.threads = 1, .candidates = 1}).recipes) {
+  const Limits limits = {
+      .threads = 1, .candidates = 1, .machine = block_machine(test_machine(), 1)};
+  for (Recipe recipe : generate(prepared, limits).recipes) {
     for (Recipe::Part& part : recipe.parts) {
       if (part.tiling.loop_tile > 0) part.tiling.loop_tile = 9;
     }

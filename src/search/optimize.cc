@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/thread_pool.h"
 #include "exec/cpu/compile_cache.h"
 #include "search/candidates.h"
@@ -111,8 +112,21 @@ class Optimizer {
   }
 
   std::string found_key(const Group& group) const {
-    return group.hash + "|" + device_.description() + "|" + std::to_string(options_.threads) + "|" +
-           kSearchVersion;
+    std::string key = group.hash + "|" + device_.description() + "|" +
+                      std::to_string(options_.threads) + "|" + kSearchVersion;
+    // What is measured here goes with the device; what is given decides what was tried.
+    if (options_.machine) key += "|" + Hasher().add(to_json(*options_.machine)).hex();
+    return key;
+  }
+
+  const CpuMachine& machine() {
+    if (!machine_ && options_.machine) machine_ = options_.machine;
+    if (!machine_) {
+      RememberedMachine remembered = remembered_cpu_machine(run_options_);
+      if (!remembered.warning.empty()) result_.warnings.push_back(remembered.warning);
+      machine_ = std::move(remembered.machine);
+    }
+    return *machine_;
   }
 
   Recipe search_group(const Group& group) {
@@ -153,6 +167,7 @@ class Optimizer {
     limits.threads = options_.threads > 0 ? options_.threads : usable_cores();
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     limits.stop = [this] { return out_of_time(); };
+    limits.machine = block_machine(machine(), limits.threads);
     return generate(program, limits);
   }
 
@@ -298,6 +313,7 @@ class Optimizer {
   const OptimizeProgress& progress_;
   RunOptions run_options_;
   std::optional<FoundPrograms> found_;
+  std::optional<CpuMachine> machine_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   OptimizeResult result_;
 };

@@ -84,10 +84,23 @@ class CudaOptimizer {
     return chosen;
   }
 
+  // Of one multiprocessor.
+  BlockMachine block_machine() const {
+    const double units = machine_.multiprocessors;
+    const double special = machine_.special_per_second / units;
+    return {.flops_per_s = machine_.flops_f32 / units,
+            .bytes_per_s = machine_.bytes_per_second / units,
+            .elements_per_s = machine_.flops_f32 / 2.0 / units,
+            .exp_per_s = special,
+            .div_per_s = special,
+            .sqrt_per_s = special};
+  }
+
   // Candidates with kernels that fit, the cheapest first.
   std::vector<Candidate> candidates(const Graph& program, CudaRegion& row) const {
     Limits limits;
     limits.threads = machine_.multiprocessors;
+    limits.machine = block_machine();
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     std::vector<Candidate> found;
     for (Recipe& recipe : generate(program, limits).recipes) {

@@ -7,8 +7,11 @@
 
 #include "lamina/bench.h"
 #include "lamina/device.h"
+#include "lamina/error.h"
 #include "search/candidates.h"
+#include "search/machine_test.h"
 #include "search/partition.h"
+#include "search/recipe_text.h"
 
 using namespace lamina;
 using namespace lamina::search;
@@ -111,7 +114,8 @@ TEST_CASE("partition takes whole examples as one region and every recipe is equa
     const std::vector<Region> regions = partition(program);
     REQUIRE(regions.size() == 1);
     CHECK(regions[0].nodes == operator_nodes(program));
-    const std::vector<Recipe> recipes = generate(program, {.threads = 2}).recipes;
+    const std::vector<Recipe> recipes =
+        generate(program, {.threads = 2, .machine = block_machine(test_machine(), 2)}).recipes;
     CHECK_FALSE(recipes.empty());
     for (const Recipe& recipe : recipes) {
       const std::optional<Graph> fused = apply(program, recipe);
@@ -119,4 +123,27 @@ TEST_CASE("partition takes whole examples as one region and every recipe is equa
       check_same(program, *fused);
     }
   }
+}
+
+TEST_CASE("the machine's rates decide which programs come first") {
+  const Graph program = prepare(fill_weights(parse_graph(R"(lamina 1
+graph norm_linear(x: f32[64, 512], weight w: f32[512, 1024]) {
+  y = matmul(rms_norm(x, axes=[-1]), w)
+  return y
+})"),
+                                             5));
+  CpuMachine machine = test_machine();
+  const auto best = [&] {
+    const Limits limits = {.threads = 4, .candidates = 1, .machine = block_machine(machine, 4)};
+    return encode(generate(program, limits).recipes.at(0));
+  };
+  const auto measured = best();
+  REQUIRE(measured.has_value());
+  CHECK(best() == measured);  // the same description, the same choice
+  machine.bytes_per_second = machine.all_cores_bytes_per_second = 1e5;
+  const auto slow_memory = best();  // blocks that read little: square
+  machine = test_machine();
+  machine.elements_per_second = 1e5;
+  CHECK(best() != slow_memory);  // every row's sum of squares once: wide blocks
+  CHECK_THROWS_AS(generate(program, {.threads = 4}), Error);
 }

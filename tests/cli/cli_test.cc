@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "lamina/io.h"
+#include "lamina/machine.h"
 #include "sandbox.h"
 
 using namespace lamina;
@@ -37,6 +38,20 @@ TEST_CASE("help, version and devices") {
   CHECK(report.at("command").text() == "devices");
   CHECK(report.at("exit_status").integer() == 0);
   CHECK(report.at("devices").array().at(0).at("name").text() == "ref");
+}
+
+TEST_CASE("devices: the measured description is a machine to optimise for") {
+  const Sandbox box;
+  const Outcome outcome = box.lamina("devices --measure -o $/machine.json --cache-dir $/c");
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.find("exp_per_second") != std::string::npos);
+  CHECK(load_cpu_machine(box.path("machine.json")).cores > 0);
+  write_all(box.path("m.lam"), kModel);
+  const std::string optimize = "optimize $/m.lam --budget 5 --cache-dir $/c -o $/o --machine ";
+  CHECK(box.lamina(optimize + "$/machine.json").status == 0);
+  box.refuses(optimize + "share/machines/h100.json", 2, "describes a GPU, expected a processor");
+  box.refuses(optimize + "$/absent.json", 3, "absent.json");
+  box.refuses("devices -o $/x.json", 2, "--output needs --measure");
 }
 
 TEST_CASE("show prints what it reads") {

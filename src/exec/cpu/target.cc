@@ -49,6 +49,14 @@ Target detect_target() {
   return target;
 }
 
+std::int64_t shared_cache_bytes() {
+  // The C library adds up the caches of cores that a virtual machine does not have.
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index3/size");
+  std::int64_t kibibytes = 0;
+  char unit = ' ';
+  return file >> kibibytes >> unit && unit == 'K' ? kibibytes << 10 : 0;
+}
+
 std::string processor_name() {
   const std::string name = cpuinfo("model name");
   return name.empty() ? "processor " + cpuinfo("CPU part") : name;

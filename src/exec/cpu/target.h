@@ -10,6 +10,9 @@ namespace lamina::cpu {
 // The vector width, dot products and cache sizes of the processor that we run on.
 Target detect_target();
 
+// Of the cache that cores share; 0: none is known.
+std::int64_t shared_cache_bytes();
+
 // "AMD EPYC 9654" or the like.
 std::string processor_name();
 

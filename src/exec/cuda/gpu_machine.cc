@@ -38,6 +38,7 @@ GpuMachine parse_gpu_machine(std::string_view text, std::string_view source) {
   machine.cache_bytes_per_second = real("cache_bytes_per_second");
   machine.launch_seconds = real("launch_seconds");
   machine.flops_f32 = real("flops_f32");
+  machine.special_per_second = real("special_per_second");
   machine.flops_16bit = real("flops_16bit");
   return machine;
 }

@@ -20,6 +20,7 @@ struct GpuMachine {
   double cache_bytes_per_second = 0.0;  // of the second-level cache
   double launch_seconds = 0.0;          // of a kernel, on top of its work
   double flops_f32 = 0.0;               // per second, fused multiply-adds counted twice
+  double special_per_second = 0.0;      // exponentials, reciprocals and roots of all units
   double flops_16bit = 0.0;             // of dense tensor-core products with fp32 sums
 
   std::string target() const { return "sm_" + std::to_string(sm); }
