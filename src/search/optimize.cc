@@ -23,7 +23,7 @@ namespace {
 using namespace search;
 
 // Part of the key of every found recipe: raised when generated code changes its speed or meaning.
-constexpr const char* kSearchVersion = "4";
+constexpr const char* kSearchVersion = "5";
 constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
 constexpr double kWorthIt = 0.98;  // of the unfused time: smaller gains drown in a race's noise
 
