@@ -31,6 +31,15 @@ struct ProgramStats {
   std::int64_t arena_bytes = 0;         // planned for the last size binding
 };
 
+// A step of one run, and how long it took.
+struct StepTime {
+  std::string name;        // of its node in the simplified graph
+  std::string op;          // of that node
+  std::int64_t tasks = 0;  // that threads share; 0: run by the host
+  double flops = 0.0;
+  double ms = 0.0;
+};
+
 // A compiled graph. Holds its weights and state. One run at a time per Program; different programs
 // may run at the same time, also from within each other's tasks.
 class Program {
@@ -47,6 +56,8 @@ class Program {
   // The same, into caller's dense tensors of the right type: no allocation while running (after
   // the first run with a size binding).
   virtual void run_into(std::span<const Tensor> inputs, std::span<Tensor> outputs) = 0;
+  // Runs once, timing every step; empty where the device cannot tell them apart.
+  virtual std::vector<StepTime> profile(std::span<const Tensor> /*inputs*/) { return {}; }
   // The persistent state called `name` (shares elements with the program).
   virtual Tensor state(std::string_view name) = 0;
   virtual void reset_state() = 0;

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "cli/bench_profile.h"
 #include "cli/command.h"
 #include "cli/model_data.h"
 #include "cli/model_options.h"
@@ -29,6 +30,7 @@ struct BenchOptions {
   Seconds time{1.0};
   std::int64_t seed = 1;
   bool serve = false;
+  bool profile = false;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -41,6 +43,7 @@ struct BenchOptions {
     visit("time", self.time, "how long to measure, at least");
     visit("seed", self.seed, "of random inputs and weights");
     visit("serve", self.serve, "run once per line on standard input (docs/cli.md)");
+    visit("profile", self.profile, "print how long each step takes");
   }
 };
 
@@ -153,6 +156,7 @@ int bench(const BenchOptions& options, Json& report) {
   }
   measure(options, program, work, report);
   print_program(program.first().stats());
+  if (options.profile) print_profile(program.first(), data.inputs, options.time.value, report);
   return kYes;
 }
 

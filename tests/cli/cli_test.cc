@@ -111,6 +111,15 @@ TEST_CASE("bench times random inputs and serves given ones") {
   CHECK(report.at("median_ms").real() > 0.0);
   CHECK(report.at("bytes").real() == 2.0 * (3 * 4 * 4 + 4 * 8));
   CHECK(report.at("share_of_peak").real() > 0.0);
+  CHECK(box.lamina("bench $/m.lam --device cpu --size T=3 --time 1ms --profile --cache-dir $/cache "
+                   "--json $/report.json")
+            .status == 0);
+  const Json profiled = Json::parse(read_all(box.path("report.json")));
+  const Json::Array& steps = profiled.at("steps").array();
+  REQUIRE(steps.size() == 1);  // what depends on weights alone is computed at load
+  CHECK(steps[0].at("op").text() == "add");
+  CHECK(steps[0].at("flops").real() == 12.0);
+  CHECK(steps[0].at("ms").real() >= 0.0);
   fs::create_directory(box.path("data"));
   fs::create_directory(box.path("o"));
   save(box.path("data/x.npy"), {2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});

@@ -4,12 +4,14 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "base/check.h"
 #include "exec/binding.h"
 #include "exec/cpu/host_steps.h"
 #include "graph/simplify.h"
+#include "graph/work.h"
 
 namespace lamina::cpu {
 namespace {
@@ -292,6 +294,22 @@ void CpuProgram::run_into(std::span<const Tensor> inputs, std::span<Tensor> outp
   execute(find_plan(inputs), inputs, outputs);
 }
 
+std::vector<StepTime> CpuProgram::profile(std::span<const Tensor> inputs) {
+  if (!loaded_) load();
+  const LaunchPlan& plan = find_plan(inputs);
+  std::vector<Tensor> outputs = allocate_outputs(plan);
+  std::vector<StepTime> times;
+  times_ = &times;
+  try {
+    execute(plan, inputs, outputs);
+  } catch (...) {
+    times_ = nullptr;
+    throw;
+  }
+  times_ = nullptr;
+  return times;
+}
+
 std::vector<Tensor> CpuProgram::run_body(const Sizes& sizes, std::span<const Tensor> inputs) {
   if (!loaded_) load();
   const LaunchPlan& plan = plan_for(sizes);
@@ -364,11 +382,26 @@ std::byte* CpuProgram::resolve(const Address& address) const {
 
 void CpuProgram::run_launches(const LaunchPlan& plan) {
   for (const Launch& launch : plan.launches) {
-    if (launch.function == nullptr) {
-      run_on_host(launch.step, plan.sizes);
-    } else {
-      run_kernel(launch, plan);
+    if (times_ == nullptr) {
+      run_launch(launch, plan);
+      continue;
     }
+    const auto start = std::chrono::steady_clock::now();
+    run_launch(launch, plan);
+    const std::chrono::duration<double, std::milli> taken =
+        std::chrono::steady_clock::now() - start;
+    const NodeId id = lowered_.steps[static_cast<std::size_t>(launch.step)].node;
+    const Node& node = node_of(lowered_.graph, id);
+    times_->push_back({node.name, std::string(node.op->name), launch.tasks,
+                       count_flops(lowered_.graph, node, plan.sizes), taken.count()});
+  }
+}
+
+void CpuProgram::run_launch(const Launch& launch, const LaunchPlan& plan) {
+  if (launch.function == nullptr) {
+    run_on_host(launch.step, plan.sizes);
+  } else {
+    run_kernel(launch, plan);
   }
 }
 

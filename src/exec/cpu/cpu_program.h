@@ -33,6 +33,7 @@ class CpuProgram final : public Program {
   void set_weight(std::string_view name, const Tensor& value) override;
   std::vector<Tensor> run(std::span<const Tensor> inputs) override;
   void run_into(std::span<const Tensor> inputs, std::span<Tensor> outputs) override;
+  std::vector<StepTime> profile(std::span<const Tensor> inputs) override;
   Tensor state(std::string_view name) override;
   void reset_state() override;
   const Graph& graph() const override { return graph_; }
@@ -61,6 +62,7 @@ class CpuProgram final : public Program {
   void find_bases(const LaunchPlan& plan, std::span<const Tensor> inputs,
                   std::span<Tensor> outputs);
   void run_launches(const LaunchPlan& plan);
+  void run_launch(const Launch& launch, const LaunchPlan& plan);
   void run_kernel(const Launch& launch, const LaunchPlan& plan);
   void run_on_host(int step, const Sizes& sizes);
   void copy_bytes(const std::vector<ByteCopy>& copies);
@@ -75,6 +77,7 @@ class CpuProgram final : public Program {
   std::vector<std::shared_ptr<void>> libraries_;
   std::vector<DType> input_dtypes_;  // of the run's inputs
   ProgramStats stats_;
+  std::vector<StepTime>* times_ = nullptr;  // of the steps of the run, while it is profiled
 
   bool loaded_ = false;
   std::vector<Tensor> kept_;  // per storage: weights, loaded values and states
