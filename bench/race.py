@@ -113,7 +113,7 @@ def program_data(name, folder):
     inputs, weights = SHAPES[name]
     arrays = {n: random.uniform(-1, 1, s).astype(numpy.float32) for n, s in inputs.items()}
     for n, s in weights.items():
-        arrays[n] = (random.uniform(-1, 1, s) / math.sqrt(s[0])).astype(numpy.float32)
+        arrays[n] = (random.uniform(-1, 1, s) / math.sqrt(s[-2])).astype(numpy.float32)
     return save_arrays(folder / "data" / name, arrays)
 
 

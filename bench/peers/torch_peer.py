@@ -12,6 +12,7 @@ class Eager:
     add = staticmethod(lambda x, y: x + y)
     mul = staticmethod(lambda x, y: x * y)
     matmul = staticmethod(torch.matmul)
+    exp = staticmethod(torch.exp)
     rsqrt = staticmethod(torch.rsqrt)
     silu = staticmethod(torch.nn.functional.silu)
     mean = staticmethod(lambda x, axis: x.mean(axis, keepdim=True))
