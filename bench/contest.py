@@ -10,8 +10,8 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
 OURS = ["lamina", "unfused"]
-PROGRAM_PEERS = ["torch", "ort", "openvino"]
-CONTENDERS = OURS + PROGRAM_PEERS
+PEER_NAMES = ["torch", "compiled", "ort", "openvino"]
+PRODUCTS = "onednn"  # its products alone: no peer, since it computes less
 
 
 class Contender:
@@ -74,24 +74,40 @@ def package(args, name):
     return pathlib.Path(found.stdout.strip())
 
 
+def stop(contenders):
+    for contender in contenders:
+        contender.process.send_signal(signal.SIGSTOP)
+
+
+def resume(contenders):
+    for contender in contenders:
+        contender.process.send_signal(signal.SIGCONT)
+
+
+def measure_peaks(contenders):
+    """GB/s and GFLOP/s of the machine, by the first contender while the others are stopped."""
+    stop(contenders[1:])
+    peaks = [float(word) for word in contenders[0].ask("peaks").split()]
+    resume(contenders[1:])
+    return peaks
+
+
 def take_turns(contenders, seconds, at_most=400):
     """Rounds of turns until a contender has had about `seconds` on average. A turn is an untimed
     run, then a timed one. The processes of the others are stopped meanwhile: idle threads of some
     peers spin for longer than a turn takes."""
     rounds, spent_ms = 0, 0.0
-    for contender in contenders:
-        contender.process.send_signal(signal.SIGSTOP)
+    stop(contenders)
     while rounds < 9 or (spent_ms < seconds * 1e3 * len(contenders) and rounds < at_most):
         for contender in contenders:
-            contender.process.send_signal(signal.SIGCONT)
+            resume([contender])
             contender.run()
             contender.times.pop()
             contender.run()
-            contender.process.send_signal(signal.SIGSTOP)
+            stop([contender])
             spent_ms += 2.0 * contender.times[-1]
         rounds += 1
-    for contender in contenders:
-        contender.process.send_signal(signal.SIGCONT)
+    resume(contenders)
 
 
 def error_in_tolerances(got, want, tolerance):
@@ -129,24 +145,42 @@ def summary(name, threads, contenders, errors):
         quartiles = statistics.quantiles(contender.times, n=4)
         row[contender.name + "_ms"] = statistics.median(contender.times)
         row[contender.name + "_spread"] = (quartiles[2] - quartiles[0]) / quartiles[1]
-    peers = [row[peer + "_ms"] for peer in PROGRAM_PEERS if peer + "_ms" in row]
+    peers = [row[peer + "_ms"] for peer in PEER_NAMES if peer + "_ms" in row]
     row["ratio_unfused"] = row["unfused_ms"] / row["lamina_ms"]
     row["ratio_best_peer"] = min(peers) / row["lamina_ms"]
+    if PRODUCTS + "_ms" in row:
+        row["ratio_products"] = row[PRODUCTS + "_ms"] / row["lamina_ms"]
     return row
 
 
+def add_roofline(row, peaks, work):
+    """What the machine reached of its peaks, by the work of the program as it was read."""
+    row["peak_gb_s"], row["peak_gflop_s"] = peaks
+    row["share_memory"] = work["bytes"] / row["lamina_ms"] / 1e6 / peaks[0]
+    row["share_arithmetic"] = work["flops"] / row["lamina_ms"] / 1e6 / peaks[1]
+
+
+TIMED = OURS + PEER_NAMES + [PRODUCTS]
+HEADS = ["program", "threads", *[f"{name} ms" for name in TIMED], "unfused / lamina",
+         "best peer / lamina", "onednn / lamina", "memory", "arithmetic", "spread",
+         "error / tolerance"]
+
+
 def print_head():
-    print("| program | threads | " + " | ".join(f"{c} ms" for c in CONTENDERS) +
-          " | unfused / lamina | best peer / lamina | spread | error / tolerance |")
-    print("|---|---|" + "---|" * (len(CONTENDERS) + 4))
+    print("| " + " | ".join(HEADS) + " |")
+    print("|---" * len(HEADS) + "|")
 
 
 def print_row(row):
-    cells = [f"{row[c + '_ms']:.3f}" if c + "_ms" in row else "-" for c in CONTENDERS]
-    error = f"{row['error']:.2f}" + (" WRONG" if row["error"] > 1 else "")
-    print(f"| {row['name']} | {row['threads']} | " + " | ".join(cells) +
-          f" | {row['ratio_unfused']:.2f} | {row['ratio_best_peer']:.2f} | "
-          f"{row['lamina_spread']:.0%} | {error} |", flush=True)
+    def cell(key, form):
+        return format(row[key], form) if key in row else "-"
+
+    cells = [row["name"], str(row["threads"]), *[cell(name + "_ms", ".3f") for name in TIMED],
+             *[cell("ratio_" + what, ".2f") for what in ("unfused", "best_peer", "products")],
+             cell("share_memory", ".0%"), cell("share_arithmetic", ".0%"),
+             cell("lamina_spread", ".0%"),
+             cell("error", ".2f") + (" WRONG" if row["error"] > 1 else "")]
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def geometric_mean(values):

@@ -1,6 +1,10 @@
 // Plain matrix products with constant weights: Lamina against oneDNN, interleaved in one process.
 //
 //   onednn_matmul [OUT.json]      OMP_WAIT_POLICY, as always, says how oneDNN's threads wait
+//   onednn_matmul serve M K N COUNT THREADS ROTATE_BYTES
+//
+// With `serve` oneDNN alone is a contender of bench/race.py: COUNT f32 products a run, each with
+// weights of its own (bench/peers/protocol.py).
 //
 // Both pack the weights as they like before anything is timed, and are compared first. The weights
 // of the large shape are copied until they fill 256 MiB and used in turn; the small ones, layers of
@@ -10,6 +14,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/check.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "lamina/bench.h"
@@ -26,10 +31,15 @@ int main() {
 
 #include <omp.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
+#include <iostream>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <span>
+#include <string_view>
 
 namespace {
 
@@ -229,10 +239,45 @@ Json race_all() {
   return rows;
 }
 
+void serve(const Case& c, std::int64_t count) {
+  omp_set_num_threads(c.threads);
+  const Graph graph = product(c);
+  DnnlProduct products(c, random_inputs(graph, {}, 2)[0], graph.inputs[1].value);
+  const auto run = [&] {
+    for (std::int64_t i = 0; i < count; ++i) products.run();
+  };
+  run();
+  fmt::print("ready\n");
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line) && line == "run";) {
+    const auto start = std::chrono::steady_clock::now();
+    run();
+    const std::chrono::duration<double, std::milli> taken =
+        std::chrono::steady_clock::now() - start;
+    fmt::print("{:.6f}\n", taken.count());
+    std::fflush(stdout);
+  }
+}
+
+// The numbers behind `serve`.
+void serve(std::span<char*> words) {
+  std::array<std::int64_t, 6> n{};
+  require(words.size() == n.size(), "serve: expected M K N COUNT THREADS ROTATE_BYTES");
+  for (std::size_t i = 0; i < n.size(); ++i) n[i] = std::atoll(words[i]);
+  require(std::all_of(n.begin(), n.end() - 1, [](std::int64_t x) { return x > 0; }),
+          "serve: sizes must be positive");
+  const std::int64_t rotate = std::max(n[5], n[3] * n[1] * n[2] * 4);
+  serve({n[0], n[1], n[2], DType::kF32, static_cast<int>(n[4]), rotate}, n[3]);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
+    if (argc > 1 && std::string_view(argv[1]) == "serve") {
+      serve(std::span(argv + 2, argv + argc));
+      return 0;
+    }
     Json report;
     report["version"] = 1;
     report["machine"] = find_device("cpu").description();

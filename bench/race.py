@@ -25,8 +25,9 @@ import subprocess
 import sys
 import tempfile
 
-from contest import (PEERS, ROOT, Contender, compare, geometric_mean, package, print_head,
-                     print_row, summary, take_turns, write_results)
+from contest import (PEERS, PRODUCTS, ROOT, Contender, add_roofline, compare, geometric_mean,
+                     measure_peaks, package, print_head, print_row, summary, take_turns,
+                     write_results)
 
 sys.path.insert(0, str(PEERS))
 
@@ -75,6 +76,12 @@ class Arena:
     def openvino(self, *words):
         return Contender("openvino", [self.args.ort_python, "openvino_peer.py", *words])
 
+    def products(self, shape, threads, rotate):
+        """oneDNN on the products that are most of a program: (rows, inner, columns, how many)."""
+        program = ROOT / "build" / "bench" / "bench_onednn_matmul"
+        return Contender(PRODUCTS, ["env", "OMP_WAIT_POLICY=passive", program, "serve", *shape,
+                                    threads, rotate])
+
     def model_contenders(self, best, model, exported, threads, data):
         """Those of a model that `exported` holds as ONNX."""
         return [self.lamina("lamina", best, threads, data),
@@ -87,11 +94,13 @@ class Arena:
         with contextlib.ExitStack() as stack:
             for contender in contenders:
                 stack.enter_context(contender).wait_until_ready()
-            outputs = self.folder / "outputs" / name.replace(" ", "_") / threads
-            errors = compare(contenders, outputs, tolerance)
+            outputs = self.folder / "outputs" / name.replace(" ", "_").replace("/", "_") / threads
+            errors = compare([c for c in contenders if c.name != PRODUCTS], outputs, tolerance)
             take_turns(contenders, self.args.seconds)
             row = summary(name, threads, contenders, errors)
+            peaks = measure_peaks(contenders)
             report = contenders[0].finish()
+            add_roofline(row, peaks, contenders[1].finish())
         for key in ("compiles", "kernels", "fallbacks", "packed_weight_bytes", "arena_bytes"):
             row[key] = report[key]
         print_row(row)
@@ -117,24 +126,29 @@ def program_data(name, folder):
     return save_arrays(folder / "data" / name, arrays)
 
 
+def race_program(arena, threads, name, dtype):
+    from programs import PRODUCT_SHAPES
+    rotate = arena.args.rotate_bytes
+    data = program_data(name, arena.folder)
+    title = name if dtype == "f32" else f"{name}_{dtype}"
+    source = ROOT / "examples" / "programs" / f"{title}.lam"
+    best = arena.optimise(source, threads, title.replace("/", "_"))
+    contenders = [arena.lamina("lamina", best, threads, data, rotate),
+                  arena.lamina("unfused", source, threads, data, rotate)]
+    if dtype == "f32" and name in PRODUCT_SHAPES:
+        contenders.append(arena.products(PRODUCT_SHAPES[name], threads, rotate))
+    contenders += [arena.openvino("program", name, dtype, data, threads, rotate),
+                   arena.torch(name, dtype, threads, data, rotate)]
+    if dtype == "f32":
+        contenders.append(arena.ort("program", name, data, threads, rotate))
+    return arena.hold(title, threads, contenders, arena.tolerance(source))
+
+
 def race_programs(arena, threads):
     from programs import SHAPES
-    args, rows = arena.args, []
-    for name in args.only.split(",") if args.only else SHAPES:
-        data = program_data(name, arena.folder)
-        for dtype in args.dtypes.split(","):
-            suffix = "" if dtype == "f32" else "_" + dtype
-            source = ROOT / "examples" / "programs" / f"{name}{suffix}.lam"
-            best = arena.optimise(source, threads, source.stem)
-            contenders = [arena.lamina("lamina", best, threads, data, args.rotate_bytes),
-                          arena.lamina("unfused", source, threads, data, args.rotate_bytes),
-                          arena.torch(name, dtype, threads, data, args.rotate_bytes)]
-            if dtype == "f32":
-                contenders.append(arena.ort("program", name, data, threads, args.rotate_bytes))
-            contenders.insert(2, arena.openvino("program", name, dtype, data, threads,
-                                                args.rotate_bytes))
-            rows.append(arena.hold(source.stem, threads, contenders, arena.tolerance(source)))
-    return rows
+    names = arena.args.only.split(",") if arena.args.only else SHAPES
+    return [race_program(arena, threads, name, dtype)
+            for name in names for dtype in arena.args.dtypes.split(",")]
 
 
 def race_minilm(arena, threads):

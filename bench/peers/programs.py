@@ -38,6 +38,14 @@ SHAPES = {
     "batch_1/mqa": attention_shapes(1, 1024),
 }
 
+# Programs that are mostly products with weights: their rows, inner and outer sizes, and how many.
+PRODUCT_SHAPES = {
+    "rms_norm_linear": (16, 4096, 6144, 1),
+    "gated_mlp": (8, 4096, 4096, 2),
+    "moe": (8, 4096, 4096, 16),
+    "batch_1/rms_norm_linear": (2, 4096, 6144, 1),
+}
+
 
 def rms_norm(f, x, axis):
     return f.mul(x, f.rsqrt(f.add(f.mean(f.mul(x, x), axis), EPSILON)))

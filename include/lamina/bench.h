@@ -44,6 +44,7 @@ class ColdProgram {
   void run();
   const std::vector<Tensor>& outputs() const { return outputs_; }
   Program& first() { return *copies_.front(); }
+  std::size_t copies() const { return copies_.size(); }
 
  private:
   std::vector<std::unique_ptr<Program>> copies_;
@@ -55,10 +56,12 @@ class ColdProgram {
 // What this machine can do, measured now with `threads` threads.
 struct MachinePeaks {
   int threads = 0;
-  double read_gb_s = 0.0;    // streaming reads from memory
+  double read_gb_s = 0.0;    // streaming reads of the working set
   double f32_gflop_s = 0.0;  // multiply-adds in f32 vectors, two operations each
 };
-MachinePeaks measure_peaks(int threads);
+// The roof of a program that goes through `working_set` bytes again and again: a small one is read
+// from the caches that hold it, 256 MiB and more from memory.
+MachinePeaks measure_peaks(int threads, std::int64_t working_set = 256 << 20);
 
 // What one run with these sizes does.
 struct Work {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -66,8 +67,18 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
+// Bytes that the runs of all copies go through.
+std::int64_t working_set(const ColdProgram& program, const Work& work, const Json& report) {
+  const double shared = report.at("input_output_bytes").real();
+  return std::llround(shared + (work.bytes - shared) * static_cast<double>(program.copies()));
+}
+
+int thread_count(const BenchOptions& options) {
+  return options.run.threads > 0 ? options.run.threads : usable_cores();
+}
+
 // Another process decides when to run, so that it can interleave this program with others.
-void serve(ColdProgram& program) {
+void serve(ColdProgram& program, int threads, std::int64_t bytes) {
   say("ready");
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "run") {
@@ -79,8 +90,11 @@ void serve(ColdProgram& program) {
     } else if (line.starts_with("save ")) {
       save_outputs(program.outputs(), line.substr(5));
       say("saved");
+    } else if (line == "peaks") {
+      const MachinePeaks peaks = measure_peaks(threads, bytes);
+      say(fmt::format("{:.3f} {:.3f}", peaks.read_gb_s, peaks.f32_gflop_s));
     } else {
-      require(line == "quit", "expected run, save DIR or quit, got '{}'", line);
+      require(line == "quit", "expected run, save DIR, peaks or quit, got '{}'", line);
       return;
     }
   }
@@ -107,8 +121,8 @@ void measure(const BenchOptions& options, ColdProgram& program, const Work& work
   const std::function<void()> run = [&] { program.run(); };
   const Timing timing =
       time_interleaved(std::span(&run, 1), {.min_seconds = options.time.value}).front();
-  const int threads = options.run.threads > 0 ? options.run.threads : usable_cores();
-  const MachinePeaks peaks = measure_peaks(threads);
+  const int threads = thread_count(options);
+  const MachinePeaks peaks = measure_peaks(threads, working_set(program, work, report));
   const double gb_s = work.bytes / timing.median_ms / 1e6;
   const double gflop_s = work.flops / timing.median_ms / 1e6;
   fmt::print("time       {:.4f} ms median of {} runs, best {:.4f}, spread {:.0f} %\n",
@@ -151,7 +165,7 @@ int bench(const BenchOptions& options, Json& report) {
   report["input_output_bytes"] = input_and_output_bytes(data, program.outputs());
   describe(program.first().stats(), report);
   if (options.serve) {
-    serve(program);
+    serve(program, thread_count(options), working_set(program, work, report));
     return kYes;
   }
   measure(options, program, work, report);

@@ -26,28 +26,36 @@ double run_on_threads(int threads, Work work) {
 
 }  // namespace
 
-MachinePeaks measure_peaks(int threads) {
+MachinePeaks measure_peaks(int threads, std::int64_t working_set) {
   require(threads > 0 && threads <= 1024, "measure_peaks: expected 1 to 1024 threads, got {}",
           threads);
-  // Many short tries, of which the best counts: on a shared machine long ones are interrupted. The
-  // memory is too large for a cache that would keep the part of an earlier round.
-  constexpr std::size_t kWords = (256u << 20) / sizeof(std::uint64_t);
-  constexpr std::size_t kParts = 8;
+  // Many short tries, of which the best counts: on a shared machine long ones are interrupted. A
+  // try reads a part of the memory, so that a cache that would keep it has forgotten it at the next
+  // round; what is smaller than a part is read again and again.
+  constexpr std::int64_t kPartBytes = 32 << 20;
   constexpr std::int64_t kIterations = 1 << 18;
-  constexpr std::size_t kRepeats = 48;
-  MachinePeaks peaks;
-  peaks.threads = threads;
+  constexpr std::int64_t kRepeats = 48;
   const auto workers = static_cast<std::size_t>(threads);
-  const std::vector<std::uint64_t> memory(kWords, 1);
+  const std::int64_t least = 4096 * static_cast<std::int64_t>(threads);
+  const std::int64_t bytes = std::clamp(working_set, least, 8 * kPartBytes);
+  const std::vector<std::uint64_t> memory(static_cast<std::size_t>(bytes) / sizeof(std::uint64_t),
+                                          1);
+  const std::int64_t parts = std::max<std::int64_t>(1, bytes / kPartBytes);
+  const std::int64_t passes = std::max<std::int64_t>(1, kPartBytes / bytes);
+  const std::size_t words_of_part = memory.size() / static_cast<std::size_t>(parts);
   std::vector<std::uint64_t> words(workers);
   std::vector<float> sinks(workers);
-  for (std::size_t repeat = 0; repeat < kRepeats; ++repeat) {
-    const std::span part =
-        std::span(memory).subspan(repeat % kParts * (kWords / kParts), kWords / kParts);
+  MachinePeaks peaks;
+  peaks.threads = threads;
+  for (std::int64_t repeat = 0; repeat < kRepeats; ++repeat) {
+    const std::span part = std::span(memory).subspan(
+        static_cast<std::size_t>(repeat % parts) * words_of_part, words_of_part);
     const double read_s = run_on_threads(threads, [&](int t) {
       const std::size_t share = part.size() / workers;
-      words[static_cast<std::size_t>(t)] ^=
-          kernels::read_all(part.subspan(static_cast<std::size_t>(t) * share, share));
+      for (std::int64_t pass = 0; pass < passes; ++pass) {
+        words[static_cast<std::size_t>(t)] ^=
+            kernels::read_all(part.subspan(static_cast<std::size_t>(t) * share, share));
+      }
     });
     double flops = 0.0;
     const double compute_s = run_on_threads(threads, [&](int t) {
@@ -55,8 +63,8 @@ MachinePeaks measure_peaks(int threads) {
           kernels::run_multiply_adds(kIterations, sinks[static_cast<std::size_t>(t)]);
       if (t == 0) flops = done;
     });
-    peaks.read_gb_s =
-        std::max(peaks.read_gb_s, static_cast<double>(part.size_bytes()) / read_s / 1e9);
+    const double read = static_cast<double>(part.size_bytes()) * static_cast<double>(passes);
+    peaks.read_gb_s = std::max(peaks.read_gb_s, read / read_s / 1e9);
     peaks.f32_gflop_s = std::max(peaks.f32_gflop_s, flops * threads / compute_s / 1e9);
   }
   // The results are used, so that the loops cannot be removed.
