@@ -8,6 +8,7 @@
 #include "exec/cpu/block_plan.h"
 #include "exec/cpu/block_product.h"
 #include "exec/cpu/emit_common.h"
+#include "exec/cpu/emit_conv.h"
 
 namespace lamina::cpu {
 namespace {
@@ -236,6 +237,7 @@ class BlockEmitter {
 }  // namespace
 
 std::vector<Kernel> emit_block(const EmitContext& context) {
+  if (auto kernel = emit_convolution(context)) return {std::move(*kernel)};
   return {BlockEmitter(context).emit()};
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "exec/cpu/emit_conv.h"
+
 namespace lamina::cpu {
 namespace {
 
@@ -95,6 +97,7 @@ std::optional<ProductLoops> product_loops(const LoopForm& form) {
 }
 
 std::vector<Kernel> emit_contract(const EmitContext& context) {
+  if (auto kernel = emit_convolution(context)) return {std::move(*kernel)};
   const LoopForm form = context.node.op.loop_form(context.node);
   const std::optional<ProductLoops> loops = product_loops(form);
   if (loops && worth_tiles(context, form, *loops)) return {emit_product(context, form, *loops)};

@@ -35,6 +35,7 @@ struct Tile {
   DType packed;
   int rows;
   int panels;
+  bool scattered = false;
 
   bool rows_longer() const { return rows >= panels * shape.vectors; }
   int vectors() const { return panels * shape.vectors; }
@@ -103,7 +104,7 @@ int lines_per_turn(const Tile& tile) {
 
 // Tiles of several panels are alone and stream by themselves.
 std::string prefetch_text(const Tile& tile) {
-  if (tile.panels > 1) return "";
+  if (tile.panels > 1 || tile.scattered) return "";
   std::string out = "    if (fetch) {\n";
   for (int line = 0; line < lines_per_turn(tile); ++line) {
     out += fmt::format("      __builtin_prefetch(fetch + {}, 0, 2);\n", 64 * line);
@@ -154,54 +155,66 @@ std::string tile_text(const Tile& tile, const std::string& prefix) {
   for (int s = 0; s < kUnroll; ++s) body += step_text(tile, s);
   const std::string panels = each(tile.panels, "  const $WORD* p{0} = b + {0} * panel_step;\n");
   const std::string advance = each(tile.panels, "    p{0} += $STEP;\n");
-  return fill(R"(
+  return fill(
+      R"(
 static __attribute__((noinline)) void $NAME_$ROWS_$PANELS(
-    const float* a, long lda, const $WORD* b, long panel_step, long k, float* sums, long row_step,
-    long sums_step, bool first, const char* fetch) {
-$FACTORS$STARTS$ZERO  long s = 0;
+    $OPERAND, const $WORD* b, long panel_step, long k, float* sums, long row_step,
+    long sums_step, bool first$FETCH) {
+$STARTS$ZERO$PIECES$FACTORS  long s = 0;
   for (; s + $UNROLL <= k; s += $UNROLL) {
 $PREFETCH$BODY$ADVANCE  }
   for (; s < k; ++s) {
 $LAST$NEXT  }
+$CLOSE
   // A block of K is summed on its own, then added: one long chain of additions would round against
   // the whole sum at every step.
   if (!first) {
 $BOTH$ADD  }
 $STORE}
 )",
-              {{"$NAME", prefix},
-               {"$ROWS", std::to_string(tile.rows)},
-               {"$PANELS", std::to_string(tile.panels)},
-               {"$FACTORS", each(tile.rows, "  const float* a{0} = a + {0} * lda;\n")},
-               {"$PREFETCH", prefetch_text(tile)},
-               {"$STARTS", panels},
-               {"$ZERO", zero_text(tile)},
-               {"$BOTH", tile.packed == DType::kF32 ? "" : "    vf even, odd;\n"},
-               {"$ADD", sums_text(tile, true)},
-               {"$STORE", sums_text(tile, false)},
-               {"$BODY", body},
-               {"$LAST", step_text(tile, 0)},
-               {"$ADVANCE", advance},
-               {"$NEXT", each(tile.panels, "    p{0} += $WIDTH;\n")},
-               {"$UNROLL", std::to_string(kUnroll)},
-               {"$STEP", std::to_string(kUnroll * tile.shape.panel())},
-               {"$WIDTH", std::to_string(tile.shape.panel())},
-               {"$WORD", packed_type(tile.packed)}});
+      {{"$NAME", prefix},
+       {"$ROWS", std::to_string(tile.rows)},
+       {"$PANELS", std::to_string(tile.panels)},
+       {"$OPERAND", tile.scattered ? "const float* const* a, long lda, long pieces, long skip"
+                                   : "const float* a, long lda"},
+       {"$FETCH", tile.scattered ? "" : ", const char* fetch"},
+       {"$PIECES", tile.scattered ? "  for (long t = 0; t < pieces; ++t) {\n" : ""},
+       {"$CLOSE", tile.scattered ? "  }" : ""},
+       {"$FACTORS",
+        each(tile.rows, tile.scattered ? "  const float* a{0} = a[{0} * lda + t] + skip;\n"
+                                       : "  const float* a{0} = a + {0} * lda;\n")},
+       {"$PREFETCH", prefetch_text(tile)},
+       {"$STARTS", panels},
+       {"$ZERO", zero_text(tile)},
+       {"$BOTH", tile.packed == DType::kF32 ? "" : "    vf even, odd;\n"},
+       {"$ADD", sums_text(tile, true)},
+       {"$STORE", sums_text(tile, false)},
+       {"$BODY", body},
+       {"$LAST", step_text(tile, 0)},
+       {"$ADVANCE", advance},
+       {"$NEXT", each(tile.panels, "    p{0} += $WIDTH;\n")},
+       {"$UNROLL", std::to_string(kUnroll)},
+       {"$STEP", std::to_string(kUnroll * tile.shape.panel())},
+       {"$WIDTH", std::to_string(tile.shape.panel())},
+       {"$WORD", packed_type(tile.packed)}});
+}
+
+// Adds the row counts that dealing `rows` rows evenly to tiles gives.
+void deal(const TileShape& shape, std::int64_t rows, std::set<int>& counts) {
+  const std::int64_t tiles = (rows + shape.max_rows - 1) / shape.max_rows;
+  counts.insert(static_cast<int>(rows / tiles));
+  if (rows % tiles != 0) counts.insert(static_cast<int>(rows / tiles + 1));
 }
 
 // Row counts that dealing `spec.rows` rows evenly to tiles can give.
 std::set<int> row_counts(const TileShape& shape, const TileSpec& spec) {
   std::set<int> counts;
-  const auto deal = [&](std::int64_t rows) {
-    const std::int64_t tiles = (rows + shape.max_rows - 1) / shape.max_rows;
-    counts.insert(static_cast<int>(rows / tiles));
-    if (rows % tiles != 0) counts.insert(static_cast<int>(rows / tiles + 1));
-  };
   if (spec.rows > 0 && !spec.ragged) {
-    deal(spec.rows);
+    deal(shape, spec.rows, counts);
   } else {
     const std::int64_t most = spec.rows > 0 ? spec.rows : shape.max_rows;
-    for (std::int64_t r = 1; r <= std::min<std::int64_t>(most, shape.max_rows); ++r) deal(r);
+    for (std::int64_t r = 1; r <= std::min<std::int64_t>(most, shape.max_rows); ++r)
+      deal(shape, r, counts);
   }
   return counts;
 }
@@ -331,6 +344,21 @@ std::string tiles_text(const Target& target, const TileSpec& spec) {
     if (group > 1) out += tile_text({shape, spec.packed, rows, group}, spec.prefix);
   }
   return out + driver_text(shape, spec, counts);
+}
+
+ScatteredTiles scattered_tiles_text(const Target& target, const std::string& prefix,
+                                    const std::vector<std::int64_t>& blocks) {
+  const TileShape shape(target);
+  std::set<int> counts;
+  for (const std::int64_t rows : blocks) deal(shape, rows, counts);
+  if (blocks.empty()) counts = row_counts(shape, {});
+  ScatteredTiles tiles{std::string(kPin), {counts.begin(), counts.end()}};
+  for (const int rows : counts) {
+    const int group = shape.panels_in_flight(rows);
+    tiles.text += tile_text({shape, DType::kF32, rows, 1, true}, prefix);
+    if (group > 1) tiles.text += tile_text({shape, DType::kF32, rows, group, true}, prefix);
+  }
+  return tiles;
 }
 
 }  // namespace lamina::cpu

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "exec/cpu/kernel.h"
 
@@ -37,5 +38,20 @@ std::string packed_type(DType packed);
 // sums + p * sums_step, rows row_step apart. `first` sets the sums, else they are added to. Each
 // sum is one chain of multiply-adds over k in order, whatever the tile.
 std::string tiles_text(const Target& target, const TileSpec& spec);
+
+// Tiles alone, for rows that lie in pieces, as the windows of a convolution do:
+//   void PREFIX_ROWS_PANELS(const float* const* a, long lda, long pieces, long skip, const float*
+//   b,
+//                           long panel_step, long k, float* sums, long row_step, long sums_step,
+//                           bool first)
+// Row r is the elements [skip, skip + k) of a[r * lda], a[r * lda + 1], ..., a[r * lda + pieces -
+// 1], one after the other.
+struct ScatteredTiles {
+  std::string text;
+  std::vector<int> rows;  // of the tiles: each with one panel, and with panels_in_flight(rows)
+};
+// The tiles that dealing blocks of so many rows evenly needs; none given: blocks of any size.
+ScatteredTiles scattered_tiles_text(const Target& target, const std::string& prefix,
+                                    const std::vector<std::int64_t>& blocks);
 
 }  // namespace lamina::cpu

@@ -1,6 +1,7 @@
 // grouped_conv: x [n, g, c, spatial...] with the filters w [g, o, c, window...] gives
 // [n, g, o, windows...]. The primitive behind conv: groups as an axis keep every access affine.
 #include "base/check.h"
+#include "graph/convolution.h"
 #include "graph/gradient_rules.h"
 #include "graph/shaping.h"
 #include "graph/windows.h"
@@ -50,64 +51,10 @@ LoopForm loop_form(const NodeView& node) {
   return form;
 }
 
-// `v` with axes 0, 1, 2 in another order.
-Value reorder(Graph& g, Value v, Dims axes) {
-  for (std::size_t i = kLeading; i < g.type(v).shape.size(); ++i) {
-    axes.push_back(static_cast<std::int64_t>(i));
-  }
-  return g.add("transpose", {v}, {{"axes", axes}});
-}
-
-Value flip_windows(Graph& g, Value filter) {
-  const Dims size = g.type(filter).shape;
-  Dims start(size.size()), step(size.size(), 1);
-  for (std::size_t i = kLeading; i < size.size(); ++i) {
-    start[i] = size[i] - Dim(1);
-    step[i] = -1;
-  }
-  return g.add("slice", {filter}, {{"start", start}, {"size", size}, {"step", step}});
-}
-
-// The gradient spread out by the strides, convolved with the flipped filters.
-Value input_gradient(const GradientView& node, const NodeCopy& self, const Windows& w) {
-  Graph& g = node.graph;
-  const Dims& shape = self.types[0].shape;
-  Dims low(kLeading), high(kLeading), interior(kLeading);
-  for (std::size_t i = 0; i < w.rank(); ++i) {
-    const Dim spread = (w.count[i] - Dim(1)) * Dim(w.stride[i]) + Dim(1);
-    low.push_back(w.reach(i) - Dim(1) - w.low[i]);
-    high.push_back(shape[kLeading + i] + w.reach(i) - Dim(1) - spread - low.back());
-    interior.push_back(w.stride[i] - 1);
-  }
-  const Value spread =
-      g.add("pad", {node.grads[0]}, {{"low", low}, {"high", high}, {"interior", interior}});
-  const Value filter = reorder(g, flip_windows(g, node.input(1)), {0, 2, 1});
-  return g.add("grouped_conv", {spread, filter}, {{"dilations", self.attrs.dims("dilations")}});
-}
-
-// The input convolved with the gradient: batch and channels change places, and so do strides and
-// dilations.
-Value filter_gradient(const GradientView& node, const NodeCopy& self, const Windows& w) {
-  Graph& g = node.graph;
-  Dims high;
-  for (std::size_t i = 0; i < w.rank(); ++i) {
-    const Dim spread = (w.count[i] - Dim(1)) * Dim(w.stride[i]) + Dim(1);
-    high.push_back(w.reach(i) - Dim(1) + spread - self.types[0].shape[kLeading + i] - w.low[i]);
-  }
-  const Value x = reorder(g, node.input(0), {2, 1, 0});
-  const Value grad = reorder(g, node.grads[0], {1, 2, 0});
-  const Value y = g.add("grouped_conv", {x, grad},
-                        {{"strides", self.attrs.dims("dilations")},
-                         {"dilations", self.attrs.dims("strides")},
-                         {"pads_low", w.low},
-                         {"pads_high", high}});
-  return reorder(g, y, {1, 2, 0});
-}
-
 std::vector<Value> gradient(const GradientView& node) {
   const NodeCopy self(node);
-  const Windows w = windows_of(self.view());
-  return {input_gradient(node, self, w), filter_gradient(node, self, w)};
+  return grouped_conv_gradients(node.graph, {node.input(0), node.input(1), node.grads[0]},
+                                windows_of(self.view()), self.attrs);
 }
 
 std::vector<Sample> samples() {

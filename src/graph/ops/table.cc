@@ -114,6 +114,7 @@
   X(top_k)            \
   X(einsum)           \
   X(grouped_conv)     \
+  X(conv_last)        \
   X(conv)             \
   X(conv_transpose)   \
   X(unfold)           \
