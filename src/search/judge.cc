@@ -73,9 +73,11 @@ std::optional<Graph> Judge::candidate(const Recipe& recipe,
                   : apply(prepared_, recipe);
 }
 
-Verdict Judge::prove(const Recipe& recipe) const {
+Verdict Judge::prove(const Recipe& recipe, std::size_t candidates) const {
+  VerifyOptions options{.shrink_witness = false};
+  options.bits += std::ceil(std::log2(std::max<std::size_t>(1, candidates)));
   if (const auto small = candidate(recipe, small_)) {
-    return verify(small_ ? *small_ : prepared_, *small, {.shrink_witness = false});
+    return verify(small_ ? *small_ : prepared_, *small, options);
   }
   Verdict verdict;
   verdict.reason = "the candidate has no small instance";

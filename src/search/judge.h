@@ -19,8 +19,9 @@ class Judge {
   Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t seed);
 
   // The verdict of the identity test on the small instance (on the program itself when it has no
-  // small instance).
-  Verdict prove(const Recipe& recipe) const;
+  // small instance). To more than 80 bits where it is one of several candidates, so that 80 are
+  // left for all of them together.
+  Verdict prove(const Recipe& recipe, std::size_t candidates) const;
   // Why the candidate is numerically worse than the program in the program's own float types, by
   // emulation of an instance on harsh inputs; nullopt: it is not.
   std::optional<std::string> numeric_fault(const Recipe& recipe) const;

@@ -187,7 +187,7 @@ class Optimizer {
     for (const Recipe& recipe : recipes) {
       if (out_of_time()) break;
       ++tried;
-      if (auto contender = admit(program, recipe, judge)) {
+      if (auto contender = admit(program, recipe, recipes.size(), judge)) {
         contenders.push_back(std::move(*contender));
       } else {
         ++row.refused;
@@ -203,12 +203,12 @@ class Optimizer {
     return contenders[best].recipe;
   }
 
-  // Proves and compares a candidate; nothing when it is refused.
-  std::optional<Contender> admit(const Graph& program, const Recipe& recipe,
+  // Proves and compares one of so many candidates; nothing when it is refused.
+  std::optional<Contender> admit(const Graph& program, const Recipe& recipe, std::size_t candidates,
                                  const Judge& judge) const {
     std::optional<Graph> graph = apply(program, recipe);
     if (!graph) return std::nullopt;
-    Verdict verdict = judge.prove(recipe);
+    Verdict verdict = judge.prove(recipe, candidates);
     if (verdict.outcome != Outcome::kEquivalent || judge.numeric_fault(recipe)) {
       return std::nullopt;
     }

@@ -132,7 +132,7 @@ class CudaOptimizer {
     for (const Candidate& candidate : found) {
       if (1e6 * candidate.seconds >= row.unfused_us || out_of_time()) break;
       ++tried;
-      const Verdict verdict = judge.prove(candidate.recipe);
+      const Verdict verdict = judge.prove(candidate.recipe, found.size());
       if (verdict.outcome != Outcome::kEquivalent) {
         ++row.refused;
         continue;

@@ -125,7 +125,7 @@ TEST_CASE("bench times random inputs and serves given ones") {
   save(box.path("data/x.npy"), {2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
   box.refuses("bench $/m.lam --device ref --data $/data", 2, "no w.npy");
   save(box.path("data/w.npy"), {4}, {1, 2, 3, 4});
-  write_all(box.path("lines"), "run\nsave " + box.path("o") + "\nquit\nrun\n");
+  write_all(box.path("lines"), "run\npeaks\nsave " + box.path("o") + "\nquit\nrun\n");
   const Outcome served = box.lamina("bench $/m.lam --device ref --data $/data --serve <$/lines");
   CHECK_MESSAGE(served.status == 0, served.err);
   CHECK(served.out.starts_with("ready\n"));
