@@ -87,21 +87,7 @@ class Prices {
     for (const std::size_t operand : step.operands) {
       work = std::max(work, elements_of(space_.values()[operand].value));
     }
-    return work * times * element_seconds(name);
-  }
-
-  double element_seconds(std::string_view name) const {
-    const double div = 1.0 / machine_.div_per_s;
-    const double sqrt = 1.0 / machine_.sqrt_per_s;
-    for (const std::string_view cheap :
-         {"add", "sub", "mul", "max", "sum", "reduce_max", "neg", "relu"}) {
-      if (name == cheap) return 1.0 / machine_.elements_per_s;
-    }
-    if (name == "div" || name == "reciprocal") return div;
-    if (name == "sqrt") return sqrt;
-    if (name == "rsqrt") return sqrt + div;
-    if (name == "exp") return 1.0 / machine_.exp_per_s;
-    return 1.0 / machine_.exp_per_s + div;  // sigmoid, tanh and others are made of these
+    return work * times * element_seconds(machine_, name);
   }
 
   const BlockSpace& space_;
@@ -208,6 +194,21 @@ BlockMachine block_machine(const CpuMachine& machine, int threads) {
           .div_per_s = machine.div_per_second,
           .sqrt_per_s = machine.sqrt_per_second,
           .threads = threads};
+}
+
+double element_seconds(const BlockMachine& machine, std::string_view op) {
+  const double div = 1.0 / machine.div_per_s;
+  const double sqrt = 1.0 / machine.sqrt_per_s;
+  for (const std::string_view cheap :
+       {"add", "sub", "mul", "max", "min", "sum", "reduce_max", "reduce_min", "neg", "abs", "relu",
+        "cast", "select", "equal", "less", "less_equal", "greater", "greater_equal"}) {
+    if (op == cheap) return 1.0 / machine.elements_per_s;
+  }
+  if (op == "div" || op == "reciprocal") return div;
+  if (op == "sqrt") return sqrt;
+  if (op == "rsqrt") return sqrt + div;
+  if (op == "exp") return 1.0 / machine.exp_per_s;
+  return 1.0 / machine.exp_per_s + div;  // sigmoid, tanh and others are made of these
 }
 
 std::vector<PricedProgram> cheapest(const BlockSpace& space, const Tiling& tiling,

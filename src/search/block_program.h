@@ -35,6 +35,9 @@ struct BlockMachine {
 };
 BlockMachine block_machine(const CpuMachine& machine, int threads);
 
+// Of an element of an element-wise operator or of a reduction.
+double element_seconds(const BlockMachine& machine, std::string_view op);
+
 // The `count` cheapest programs of the space for these tiles, cheapest first, with their predicted
 // seconds. Sizes that are not numbers are taken at `sizes`.
 struct PricedProgram {

@@ -7,9 +7,6 @@
 #include "search/tile_choices.h"
 
 namespace lamina::search {
-namespace {
-
-// The nodes that only feed products, not follow one: norms and other preparations of operands.
 Region prologue(const Graph& program) {
   std::vector<bool> after(program.nodes.size(), false);
   Region region;
@@ -24,6 +21,8 @@ Region prologue(const Graph& program) {
   }
   return region;
 }
+
+namespace {
 
 // What is left of a program without a region.
 Region without(const Graph& program, const Region& region) {

@@ -41,6 +41,9 @@ struct Limits {
   BlockMachine machine = {};   // what programs are priced with
 };
 
+// The nodes that only feed products, not follow one: norms and other preparations of operands.
+Region prologue(const Graph& program);
+
 // Recipes in the order in which they should be tried, and what the search for them did.
 struct Candidates {
   std::vector<Recipe> recipes;

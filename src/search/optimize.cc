@@ -79,6 +79,8 @@ class Optimizer {
     return taken.count();
   }
 
+  int threads() const { return options_.threads > 0 ? options_.threads : usable_cores(); }
+
   std::uint64_t seed() const { return static_cast<std::uint64_t>(options_.seed); }
 
   void report(const std::string& what, double done) const {
@@ -95,9 +97,10 @@ class Optimizer {
     return result_.stopped != StopReason::kFinished;
   }
 
-  std::vector<Group> group(const Graph& prepared) const {
+  std::vector<Group> group(const Graph& prepared) {
     std::vector<Group> groups;
-    for (const Region& region : partition(prepared)) {
+    const Partition parts = partition(prepared, rates_of(machine(), threads()));
+    for (const Region& region : parts.regions) {
       Graph program = cut(prepared, region);
       std::string hash = structure_hash(program);
       const auto known = std::find_if(groups.begin(), groups.end(),
@@ -164,7 +167,7 @@ class Optimizer {
 
   Candidates candidates(const Graph& program) {
     Limits limits;
-    limits.threads = options_.threads > 0 ? options_.threads : usable_cores();
+    limits.threads = threads();
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     limits.stop = [this] { return out_of_time(); };
     limits.machine = block_machine(machine(), limits.threads);

@@ -48,7 +48,8 @@ class CudaOptimizer {
     sizes_ = choose_bindings(prepared, kLargestBinding).back();
     std::vector<Replacement> replacements;
     std::map<std::string, std::pair<Recipe, std::size_t>> known;  // and its row
-    for (const Region& region : partition(prepared)) {
+    const Partition parts = partition(prepared, rates());
+    for (const Region& region : parts.regions) {
       const Graph program = cut(prepared, region);
       const std::string hash = structure_hash(program);
       auto found = known.find(hash);
@@ -94,6 +95,16 @@ class CudaOptimizer {
             .exp_per_s = special,
             .div_per_s = special,
             .sqrt_per_s = special};
+  }
+
+  Rates rates() const {
+    Rates rates;
+    rates.core = block_machine();
+    rates.core.threads = machine_.multiprocessors;
+    // The size of the cache is not described: values between kernels are taken to leave it.
+    rates.near_bytes_per_s = machine_.cache_bytes_per_second / machine_.multiprocessors;
+    rates.kernel_s = machine_.launch_seconds;
+    return rates;
   }
 
   // Candidates with kernels that fit, the cheapest first.

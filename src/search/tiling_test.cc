@@ -111,7 +111,7 @@ TEST_CASE("a program without attention has no loop form") {
 TEST_CASE("partition takes whole examples as one region and every recipe is equal") {
   for (const char* text : {kNormLinear, kGated, kAdapter, kAttention, kNorms}) {
     const Graph program = prepare(fill_weights(parse_graph(text), 5));
-    const std::vector<Region> regions = partition(program);
+    const std::vector<Region> regions = partition(program, rates_of(test_machine(), 2)).regions;
     REQUIRE(regions.size() == 1);
     CHECK(regions[0].nodes == operator_nodes(program));
     const std::vector<Recipe> recipes =

@@ -1,0 +1,322 @@
+// Work and traffic, node by node.
+#include "search/partition_cost.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "exec/lower/lower.h"
+#include "graph/op_def.h"
+#include "graph/simplify.h"
+#include "search/candidates.h"
+#include "search/region.h"
+#include "search/tile_choices.h"
+
+namespace lamina::search {
+namespace {
+
+// Rows of a register tile of products: how many use a vector of weights while it is there.
+constexpr double kTileRows = 5.0;
+constexpr double kPanel = 16.0;     // columns that products compute at a time
+constexpr double kOrdering = 32.0;  // work of an element that is sorted, in additions
+
+double elements(const Dims& shape, const Sizes& sizes) {
+  double count = 1.0;
+  for (const Dim& dim : shape) count *= static_cast<double>(dim.evaluate(sizes));
+  return count;
+}
+
+// Seconds at one binding of the named sizes.
+class Times {
+ public:
+  Times(const Rates& rates, const Sizes& sizes) : rates_(rates), sizes_(sizes) {}
+
+  double of_graph(const Graph& simple) const {
+    double seconds = 0.0;
+    for (const Node& node : simple.nodes) seconds += of_node(simple, node);
+    return seconds;
+  }
+
+  double of_node(const Graph& graph, const Node& node) const {
+    if (node.op->name == "input" || lower::view_offsets(graph, node)) return 0.0;
+    if (is_composite(*node.op)) {
+      std::vector<Type> types;
+      return of_graph(simplify(node.op->expand(view(graph, node, types))));
+    }
+    if (node.op->name == "block") return of_block(graph, node);
+    if (node.inputs.empty() || !node.graphs.empty()) return rates_.kernel_s;
+    double moved = 0.0;
+    for (const Value& input : node.inputs) moved += reading(graph, input);
+    for (const Type& type : node.types) moved += writing(type);
+    return rates_.kernel_s + in_parallel(work(graph, node), moved);
+  }
+
+ private:
+  double bytes(const Type& type) const {
+    return elements(type.shape, sizes_) * static_cast<double>(traits(type.dtype).block_bytes);
+  }
+
+  // What is small enough stays in the caches between two kernels or tasks.
+  double rate(double size) const {
+    if (size <= rates_.near_bytes * rates_.core.threads) return rates_.near_bytes_per_s;
+    return size <= rates_.far_bytes ? rates_.far_bytes_per_s : rates_.core.bytes_per_s;
+  }
+
+  double writing(const Type& type) const { return bytes(type) / rate(bytes(type)); }
+
+  // Weights are read once a run, and come from memory.
+  double reading(const Graph& graph, Value value) const {
+    const Input* input = graph.input(value.node);
+    const double size = bytes(graph.type(value));
+    const bool weight = input != nullptr && input->role == Role::kWeight;
+    return size / (weight ? rates_.core.bytes_per_s : rate(size));
+  }
+
+  // Of one core, with the operands at hand.
+  double work(const Graph& graph, const Node& node) const {
+    const OpDef& op = *node.op;
+    const double results = elements(node.types[0].shape, sizes_);
+    if (op.kind == Kind::kElementwise) {
+      return results * element_seconds(rates_.core, op.name);
+    }
+    if (op.order_form != nullptr) {
+      const double ordered = elements(graph.type(node.inputs[0]).shape, sizes_);
+      return kOrdering * ordered / rates_.core.elements_per_s;
+    }
+    if (op.loop_form == nullptr) return results / rates_.core.elements_per_s;
+    std::vector<Type> types;
+    const LoopForm form = op.loop_form(view(graph, node, types));
+    const double points = elements(form.extents, sizes_);
+    if (op.kind != Kind::kContract) return points / rates_.core.elements_per_s;
+    return product(points, node.types[0].shape,
+                   static_cast<double>(traits(types.back().dtype).block_bytes));
+  }
+
+  // Columns are computed in whole panels, and every few rows stream the weights through once.
+  double product(double points, const Dims& shape, double element_bytes) const {
+    const auto extent = [&](std::size_t from_end) {
+      return shape.size() < from_end
+                 ? 1.0
+                 : std::max(1.0,
+                            static_cast<double>(shape[shape.size() - from_end].evaluate(sizes_)));
+    };
+    const double padded = std::ceil(extent(1) / kPanel) * kPanel / extent(1);
+    const double passes = std::ceil(extent(2) / kTileRows) / extent(2);
+    return points * padded *
+           std::max(2.0 / rates_.core.flops_per_s,
+                    passes * element_bytes / rates_.near_bytes_per_s);
+  }
+
+  double in_parallel(double work_s, double traffic_s) const {
+    return std::max(work_s, traffic_s) / rates_.core.threads;
+  }
+
+  double of_block(const Graph& graph, const Node& node) const;
+
+  const Rates& rates_;
+  const Sizes& sizes_;
+};
+
+// How often the nodes of a block run, and how much of its nominal size a tile has on average:
+// tiles at the end of an axis are shorter, and one tile may be larger than the axis.
+class BlockRuns {
+ public:
+  BlockRuns(const Graph& graph, const Node& node, const Sizes& sizes)
+      : block_(node.graphs[0]),
+        tasks_(elements(node.attrs.dims("grid"), sizes)),
+        trips_(elements(node.attrs.dims("loop"), sizes)),
+        shares_(node.attrs.dims("grid").size() + 1, 1.0),
+        varies_(block_.nodes.size(), false),
+        cuts_(block_.nodes.size(), std::vector<bool>(shares_.size(), false)) {
+    for (std::size_t n = 0; n < block_.nodes.size(); ++n) {
+      const Node& inner = block_.nodes[n];
+      if (inner.op->name == "load") {
+        set_load(graph, node, n, sizes);
+        continue;
+      }
+      const Input* input = block_.input(static_cast<NodeId>(n));
+      varies_[n] = input != nullptr && input->role == Role::kState;
+      for (const Value& v : inner.inputs) {
+        const auto from = static_cast<std::size_t>(v.node);
+        varies_[n] = varies_[n] || varies_[from];
+        for (std::size_t c = 0; c < shares_.size(); ++c) {
+          cuts_[n][c] = cuts_[n][c] || cuts_[from][c];
+        }
+      }
+      if (inner.op->name == "after") varies_[n] = false;
+    }
+  }
+
+  double tasks() const { return tasks_; }
+
+  // Runs of node n, those on shorter tiles counted as parts.
+  double of(std::size_t n) const {
+    double runs = tasks_ * (varies_[n] ? trips_ : 1.0);
+    for (std::size_t c = 0; c < shares_.size(); ++c) runs *= cuts_[n][c] ? shares_[c] : 1.0;
+    return runs;
+  }
+
+ private:
+  void set_load(const Graph& graph, const Node& node, std::size_t n, const Sizes& sizes) {
+    const Attrs& attrs = block_.nodes[n].attrs;
+    const NodeId input = block_.nodes[n].inputs[0].node;
+    std::size_t number = 0;
+    while (block_.inputs[number].node != input) ++number;
+    const Dims& shape = graph.type(node.inputs[number]).shape;
+    const Dims& tile = attrs.dims("tile");
+    const auto cut = [&](std::size_t c, std::int64_t axis, const Dim& count) {
+      if (axis < 0) return;
+      const auto a = static_cast<std::size_t>(axis);
+      const auto whole = static_cast<double>(shape[a].evaluate(sizes));
+      shares_[c] =
+          whole /
+          std::max(1.0, static_cast<double>(count.evaluate(sizes) * tile[a].evaluate(sizes)));
+      cuts_[n][c] = true;
+    };
+    const std::vector<std::int64_t> grid = attrs.integers("grid");
+    for (std::size_t g = 0; g < grid.size() && g + 1 < shares_.size(); ++g) {
+      cut(g, grid[g], node.attrs.dims("grid")[g]);
+    }
+    cut(shares_.size() - 1, attrs.integer("loop"), node.attrs.dims("loop")[0]);
+    varies_[n] = attrs.integer("loop") >= 0;
+  }
+
+  const Graph& block_;
+  double tasks_;
+  double trips_;
+  std::vector<double> shares_;           // per grid dimension, then of the loop
+  std::vector<bool> varies_;             // per node: from one iteration to the next
+  std::vector<std::vector<bool>> cuts_;  // per node: which cuts its operands have
+};
+
+double Times::of_block(const Graph& graph, const Node& node) const {
+  const Graph& block = node.graphs[0];
+  const BlockRuns runs(graph, node, sizes_);
+  std::vector<double> loaded(block.nodes.size(), 0.0);  // by input node
+  double work_s = 0.0;
+  for (std::size_t n = 0; n < block.nodes.size(); ++n) {
+    const Node& inner = block.nodes[n];
+    const std::string_view name = inner.op->name;
+    if (name == "load") {
+      loaded[static_cast<std::size_t>(inner.inputs[0].node)] += runs.of(n) * bytes(inner.types[0]);
+    } else if (name != "store" && name != "after" && !inner.inputs.empty() &&
+               !lower::view_offsets(block, inner)) {
+      work_s += runs.of(n) * work(block, inner);
+    }
+  }
+  double moved = 0.0;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    const double once = bytes(graph.type(node.inputs[i]));
+    const double all = loaded[static_cast<std::size_t>(block.inputs[i].node)];
+    if (once <= 0.0) continue;
+    moved += reading(graph, node.inputs[i]) * std::min(1.0, all / once);
+    moved += std::max(0.0, all - once) / rate(once);
+  }
+  for (const Type& type : node.types) moved += writing(type);
+  // The last round of tasks may leave threads idle.
+  const double rounds = std::ceil(runs.tasks() / rates_.core.threads);
+  const double uneven = rounds * rates_.core.threads / std::max(1.0, runs.tasks());
+  return rates_.kernel_s + rounds * rates_.task_s + uneven * in_parallel(work_s, moved);
+}
+
+std::vector<double> nodes_alone(const Graph& prepared, const Times& times) {
+  std::vector<double> seconds(prepared.nodes.size(), 0.0);
+  std::vector<bool> known(prepared.nodes.size(), false);  // from weights alone, at load
+  for (std::size_t n = 0; n < seconds.size(); ++n) {
+    const Node& node = prepared.nodes[n];
+    const Input* input = prepared.input(static_cast<NodeId>(n));
+    known[n] = input == nullptr || input->role == Role::kWeight;
+    for (const Value& v : node.inputs) {
+      known[n] = known[n] && known[static_cast<std::size_t>(v.node)];
+    }
+    if (!known[n]) seconds[n] = times.of_node(prepared, node);
+  }
+  return seconds;
+}
+
+// What can be tiled at all can be tiled by one of these.
+std::vector<Tiling> plain_tilings(std::size_t rank) {
+  Tiling rows;
+  rows.tile.assign(rank, 1);
+  if (rank > 0) rows.tile.back() = 0;
+  Tiling patches = rows;
+  if (rank >= 2) patches.tile.back() = 1;
+  Tiling loops = rows;
+  loops.loop_tile = 1;
+  return {patches, rows, loops};
+}
+
+}  // namespace
+
+Rates rates_of(const CpuMachine& machine, int threads) {
+  Rates rates;
+  rates.core = block_machine(machine, threads);
+  rates.near_bytes_per_s = machine.l2_bytes_per_second;
+  rates.near_bytes = static_cast<double>(machine.l2_bytes);
+  // Not measured: between its neighbours.
+  rates.far_bytes_per_s = std::sqrt(rates.near_bytes_per_s * rates.core.bytes_per_s);
+  rates.far_bytes = static_cast<double>(machine.l3_bytes);
+  rates.kernel_s = machine.launch_seconds;
+  return rates;
+}
+
+CostModel::CostModel(const Graph& prepared, const Rates& rates, const std::vector<Sizes>& bindings)
+    : rates_(rates), alone_(prepared.nodes.size(), 0.0) {
+  std::vector<std::vector<double>> nodes;
+  std::vector<double> totals;
+  for (const Sizes& sizes : bindings) {
+    nodes.push_back(nodes_alone(prepared, Times(rates, sizes)));
+    totals.push_back(std::accumulate(nodes.back().begin(), nodes.back().end(), 0.0));
+  }
+  for (std::size_t b = 0; b < bindings.size(); ++b) {
+    const double weight =
+        totals[b] > 0.0 ? totals.back() / (totals[b] * static_cast<double>(bindings.size())) : 0.0;
+    bindings_.push_back({bindings[b], weight});
+    for (std::size_t n = 0; n < alone_.size(); ++n) alone_[n] += weight * nodes[b][n];
+  }
+}
+
+double CostModel::of(const Graph& simple) const {
+  double seconds = 0.0;
+  for (const Binding& binding : bindings_) {
+    seconds += binding.weight * Times(rates_, binding.sizes).of_graph(simple);
+  }
+  return seconds;
+}
+
+std::optional<CostModel::Tiled> CostModel::in_one_block(const Graph& region) const {
+  constexpr std::size_t kMostTries = 5;
+  if (region.outputs.empty()) return std::nullopt;
+  std::optional<Tiled> best;
+  const auto consider = [&](const Tiling& tiling) {
+    const std::optional<Graph> tiled = tile_program(region, tiling);
+    if (!tiled) return;
+    const double seconds = of(*tiled);
+    if (!best || seconds < best->seconds) best = Tiled{tiling, seconds};
+  };
+  std::vector<Tiling> tilings = tilings_of(region, rates_.core.threads);
+  if (tilings.size() > kMostTries) tilings.resize(kMostTries);
+  for (const Tiling& tiling : tilings) consider(tiling);
+  if (best) return best;
+  for (const Tiling& tiling : plain_tilings(region.type(region.outputs[0].value).shape.size())) {
+    if (!best) consider(tiling);
+  }
+  return best;
+}
+
+std::optional<double> CostModel::fused(const Graph& region) const {
+  const std::optional<Tiled> whole = in_one_block(region);
+  if (!whole) return std::nullopt;
+  const Region before = prologue(region);
+  Region rest;
+  for (const NodeId n : operator_nodes(region)) {
+    if (!std::binary_search(before.nodes.begin(), before.nodes.end(), n)) rest.nodes.push_back(n);
+  }
+  if (before.nodes.empty() || rest.nodes.empty()) return whole->seconds;
+  const auto first = in_one_block(cut(region, before));
+  const auto second = in_one_block(cut(region, rest));
+  return first && second ? std::min(whole->seconds, first->seconds + second->seconds)
+                         : whole->seconds;
+}
+
+}  // namespace lamina::search
