@@ -59,6 +59,7 @@ class Chooser {
         outside_(candidates.size()) {
     for (std::size_t c = 0; c < candidates.size(); ++c) {
       const std::vector<std::size_t>& nodes = candidates[c].nodes;
+      if (candidates[c].saving <= 0.0) continue;
       for (const std::size_t n : nodes) {
         containing_[n].push_back(c);
         for (const std::size_t p : order.producers(n)) {

@@ -24,10 +24,11 @@ struct Cover {
 
 // Candidates that are disjoint, that can run in some order (no two of them wait for each other,
 // directly or through others), and whose savings have the largest sum; of equal sums, the fewest
-// candidates. Dynamic programming over the sets of nodes that may be done at some moment (all that
-// a done node depends on is done). The next region is only sought where all alternatives must
-// begin, so that independent regions are not tried in every order. Of the states with equally many
-// nodes done, the `beam` with the largest savings go on. Deterministic.
+// candidates. Those that save nothing are not chosen. Dynamic programming over the sets of nodes
+// that may be done at some moment (all that a done node depends on is done). The next region is
+// only sought where all alternatives must begin, so that independent regions are not tried in every
+// order. Of the states with equally many nodes done, the `beam` with the largest savings go on.
+// Deterministic.
 Cover choose_cover(const Precedence& order, std::span<const CoverCandidate> candidates,
                    std::size_t beam);
 

@@ -23,7 +23,7 @@ namespace {
 using namespace search;
 
 // Part of the key of every found recipe: raised when generated code changes its speed or meaning.
-constexpr const char* kSearchVersion = "5";
+constexpr const char* kSearchVersion = "6";
 constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
 constexpr double kWorthIt = 0.98;  // of the unfused time: smaller gains drown in a race's noise
 
@@ -171,7 +171,11 @@ class Optimizer {
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     limits.stop = [this] { return out_of_time(); };
     limits.machine = block_machine(machine(), limits.threads);
-    return generate(program, limits);
+    Candidates found = generate(program, limits);
+    if (auto parts = partition_recipe(program, rates_of(machine(), threads()))) {
+      found.recipes.push_back(std::move(*parts));
+    }
+    return found;
   }
 
   // An accepted way to run the subprogram; the unfused program has the empty recipe.

@@ -114,7 +114,9 @@ class CudaOptimizer {
     limits.machine = block_machine();
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     std::vector<Candidate> found;
-    for (Recipe& recipe : generate(program, limits).recipes) {
+    std::vector<Recipe> recipes = generate(program, limits).recipes;
+    if (auto parts = partition_recipe(program, rates())) recipes.push_back(std::move(*parts));
+    for (Recipe& recipe : recipes) {
       const auto graph = apply(program, recipe);
       ++row.candidates;
       if (!graph || recipe.parts.empty()) {

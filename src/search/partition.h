@@ -1,9 +1,11 @@
 // Cutting a model into subprograms that are worth fusing.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "lamina/graph.h"
+#include "search/candidates.h"
 #include "search/partition_cost.h"
 #include "search/partition_regions.h"
 #include "search/region.h"
@@ -12,7 +14,9 @@ namespace lamina::search {
 
 struct PartitionOptions {
   RegionLimits limits;
-  std::size_t beam = 256;  // states of equal size that the choice among regions keeps
+  std::size_t beam = 256;   // states of equal size that the choice among regions keeps
+  double tolerance = 0.05;  // what one region may take longer than the parts that it replaces
+  bool whole = true;        // may the whole graph be one region?
 };
 
 // Disjoint convex regions, and what they are predicted to cost. Nodes in no region (gathers, lone
@@ -25,8 +29,13 @@ struct Partition {
   std::size_t candidates = 0;
 };
 
-// The best choice among candidate_regions(): each can be tiled, and all can run in some order.
+// The best choice among candidate_regions(), each of which can be tiled, such that all can run in
+// some order. Predictions are not exact: what takes as long as one region, but for the tolerance,
+// becomes one, since a search can take a region apart again (partition_recipe) but not join two.
 Partition partition(const Graph& prepared, const Rates& rates,
                     const PartitionOptions& options = {});
+
+// The subprogram cut into smaller blocks, the best choice of several; nothing if none saves time.
+std::optional<Recipe> partition_recipe(const Graph& program, const Rates& rates);
 
 }  // namespace lamina::search

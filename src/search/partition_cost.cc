@@ -284,39 +284,42 @@ double CostModel::of(const Graph& simple) const {
   return seconds;
 }
 
-std::optional<CostModel::Tiled> CostModel::in_one_block(const Graph& region) const {
+std::optional<CostModel::Fused> CostModel::in_one_block(const Graph& program,
+                                                        const Region& part) const {
   constexpr std::size_t kMostTries = 5;
+  const Graph region = cut(program, part);
   if (region.outputs.empty()) return std::nullopt;
-  std::optional<Tiled> best;
+  std::optional<Fused> best;
   const auto consider = [&](const Tiling& tiling) {
     const std::optional<Graph> tiled = tile_program(region, tiling);
     if (!tiled) return;
     const double seconds = of(*tiled);
-    if (!best || seconds < best->seconds) best = Tiled{tiling, seconds};
+    if (!best || seconds < best->seconds) best = Fused{{{part, tiling}}, seconds};
   };
   std::vector<Tiling> tilings = tilings_of(region, rates_.core.threads);
   if (tilings.size() > kMostTries) tilings.resize(kMostTries);
   for (const Tiling& tiling : tilings) consider(tiling);
-  if (best) return best;
-  for (const Tiling& tiling : plain_tilings(region.type(region.outputs[0].value).shape.size())) {
+  for (const Tiling& tiling : plain_tilings(root_shape(region).size())) {
     if (!best) consider(tiling);
   }
   return best;
 }
 
-std::optional<double> CostModel::fused(const Graph& region) const {
-  const std::optional<Tiled> whole = in_one_block(region);
+std::optional<CostModel::Fused> CostModel::fused(const Graph& region) const {
+  const std::vector<NodeId> nodes = operator_nodes(region);
+  std::optional<Fused> whole = in_one_block(region, {nodes});
   if (!whole) return std::nullopt;
   const Region before = prologue(region);
   Region rest;
-  for (const NodeId n : operator_nodes(region)) {
-    if (!std::binary_search(before.nodes.begin(), before.nodes.end(), n)) rest.nodes.push_back(n);
-  }
-  if (before.nodes.empty() || rest.nodes.empty()) return whole->seconds;
-  const auto first = in_one_block(cut(region, before));
-  const auto second = in_one_block(cut(region, rest));
-  return first && second ? std::min(whole->seconds, first->seconds + second->seconds)
-                         : whole->seconds;
+  std::set_difference(nodes.begin(), nodes.end(), before.nodes.begin(), before.nodes.end(),
+                      std::back_inserter(rest.nodes));
+  if (before.nodes.empty() || rest.nodes.empty()) return whole;
+  std::optional<Fused> first = in_one_block(region, before);
+  const std::optional<Fused> second = in_one_block(region, rest);
+  if (!first || !second || first->seconds + second->seconds >= whole->seconds) return whole;
+  first->blocks.push_back(second->blocks[0]);
+  first->seconds += second->seconds;
+  return first;
 }
 
 }  // namespace lamina::search

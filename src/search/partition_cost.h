@@ -7,6 +7,7 @@
 
 #include "lamina/graph.h"
 #include "search/block_program.h"
+#include "search/region.h"
 #include "search/tiling.h"
 
 namespace lamina::search {
@@ -33,23 +34,27 @@ class CostModel {
   // results; views, and what depends on weights alone, are free.
   const std::vector<double>& alone() const { return alone_; }
 
-  // Of a region that was cut out of the graph, as one block or as two (what prepares the operands
-  // of products, and the rest), each with the best of a few tilings: the border of a block crosses
-  // memory or caches, what is inside does not, and every task computes all that it needs, so that
-  // some things are computed often. Nothing when the region cannot be tiled.
-  std::optional<double> fused(const Graph& region) const;
-
-  // The best of a few tilings of the region as one block.
-  struct Tiled {
+  // A region that was cut out of the graph as blocks, each with the best of a few tilings: as one,
+  // or as two (what prepares the operands of products, and the rest) where that is faster. The
+  // border of a block crosses memory or caches, what is inside does not, and every task computes
+  // all that it needs, so that some things are computed often.
+  struct Block {
+    Region region;  // of the cut-out graph
     Tiling tiling;
+  };
+  struct Fused {
+    std::vector<Block> blocks;
     double seconds = 0.0;
   };
-  std::optional<Tiled> in_one_block(const Graph& region) const;
+  // Nothing when the region cannot be tiled.
+  std::optional<Fused> fused(const Graph& region) const;
 
   // Of a simplified graph as it is, blocks among its nodes or not.
   double of(const Graph& simple) const;
 
  private:
+  std::optional<Fused> in_one_block(const Graph& program, const Region& region) const;
+
   struct Binding {
     Sizes sizes;
     double weight = 1.0;

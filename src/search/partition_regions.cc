@@ -181,26 +181,27 @@ class Finder {
     return node.types.size() == 1 && node.graphs.empty();
   }
 
+  double apart(const Positions& region) const {
+    double seconds = 0.0;
+    for (const std::size_t p : region) seconds += alone_[p];
+    return seconds;
+  }
+
   // What the region saves as blocks; nothing when it cannot be tiled.
   std::optional<double> saving(const Positions& region) {
     const auto [entry, fresh] = savings_.try_emplace(structures_.describe(region), std::nullopt);
     if (!fresh || savings_.size() > limits_.programs) return entry->second;
     Region nodes;
-    double apart = 0.0;
-    for (const std::size_t p : region) {
-      nodes.nodes.push_back(operators_.nodes[p]);
-      apart += alone_[p];
-    }
-    if (const auto together = costs_.fused(cut(operators_.graph, nodes))) {
-      entry->second = apart - *together;
+    for (const std::size_t p : region) nodes.nodes.push_back(operators_.nodes[p]);
+    if (const auto fused = costs_.fused(cut(operators_.graph, nodes))) {
+      entry->second = apart(region) - fused->seconds;
     }
     return entry->second;
   }
 
   void offer(const Positions& region, double saved) {
-    if (region.size() > 1 && saved > 0.0 && offered_.insert(region).second) {
-      found_.push_back({region, saved});
-    }
+    if (region.size() < 2 || saved <= -limits_.loss * apart(region)) return;
+    if (offered_.insert(region).second) found_.push_back({region, saved});
   }
 
   // The region with `next` and all that lies between; nothing when it may not grow so.

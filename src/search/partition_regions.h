@@ -24,12 +24,14 @@ struct RegionLimits {
   std::size_t nodes = 48;          // of a region
   std::size_t programs = 4000;     // structures that are priced; equal layers count once
   std::size_t enumerated = 16000;  // sets around all seeds that are enumerated besides growth
+  double loss = 0.05;
 };
 
 // Regions around every node: grown by consumers, by producers, by both, always by what saves most
 // at the moment, every stage a candidate; besides them all connected convex sets around the node,
 // small ones first, as far as the limit goes: all there are in a small graph. A region is what can
-// be tiled (tile_program says so, not a list of operators) and is predicted to save time.
+// be tiled (tile_program says so, not a list of operators) and is predicted to save time, or to
+// lose no more than a share `loss` of what its nodes take alone.
 std::vector<CoverCandidate> candidate_regions(const OperatorGraph& operators,
                                               const CostModel& costs, const RegionLimits& limits);
 
