@@ -8,25 +8,6 @@
 
 namespace lamina::cpu {
 
-const std::string_view kPackFunction = R"(
-template <long NR, class T>
-static inline void NAME_pack(float* to, const T* from, long k_step, long n_step, long k, long n) {
-  for (long p = 0; p < n; p += NR, to += k * NR) {
-    const long count = n - p < NR ? n - p : NR;
-    const T* panel = from + p * n_step;
-    if (n_step == 1) {
-      for (long s = 0; s < k; ++s)
-        for (long j = 0; j < NR; j += LM_F)
-          lm_store(to + s * NR + j, lm_load<vf>(panel + s * k_step + j, count - j));
-      continue;
-    }
-    for (long s = 0; s < k; ++s)
-      for (long j = 0; j < NR; ++j)
-        to[s * NR + j] = j < count ? lm_load<float>(panel + s * k_step + j * n_step) : 0.0f;
-  }
-}
-)";
-
 namespace {
 
 bool uses_b(const BlockProduct& product, int loop) {

@@ -38,7 +38,4 @@ class ProductWriter {
   std::vector<TileSpec> specs_;
 };
 
-// Packs K rows of n columns into panels; NAME in front of its name.
-extern const std::string_view kPackFunction;
-
 }  // namespace lamina::cpu

@@ -28,7 +28,7 @@ class BlockEmitter {
     const std::string after = phase_text(Phase::kAfter);
     kernel_.tasks = product(plan_.grid);
     kernel_.scratch_bytes = (plan_.scratch_floats + Dim(64)) * Dim(4);
-    std::string functions = std::string(kNestFunctions) + std::string(kPackFunction);
+    std::string functions = std::string(kNestFunctions) + pack_text(context_.target);
     functions += products_.tiles();
     functions += phase_function(Phase::kBefore, before) + phase_function(Phase::kLoop, loop) +
                  phase_function(Phase::kAfter, after);

@@ -15,6 +15,7 @@ struct Case {
   Attrs attrs;
   bool constant = false;  // the last input
   Sizes sizes;
+  int vector_bytes = 0;  // 0: those of this machine
 };
 
 double bound(DType dtype) {
@@ -41,7 +42,9 @@ void compare(const Case& test) {
   }
   graph.add_output("y", graph.add(test.op, values, test.attrs));
   const Tensor want = compile(graph, ref_device())->run(given).at(0);
-  NodeKernels kernels(graph, emit_contract, tensors, test.sizes);
+  Target target = detect_target();
+  if (test.vector_bytes > 0) target.vector_bytes = test.vector_bytes;
+  NodeKernels kernels(graph, emit_contract, tensors, test.sizes, target);
   const Tensor got = kernels.run()[0].clone();
   INFO(test.op, " ", to_string(test.inputs[0]), " ", to_string(test.inputs[1]), " constant ",
        test.constant, "\n", kernels.kernels()[0].text);
@@ -80,6 +83,33 @@ TEST_CASE("matrix products of every element type") {
   compare({.inputs = {f32({9, 70}), of(DType::kBF16, {70, 83})}, .constant = true});
   compare({.inputs = {of(DType::kBF16, {9, 70}), f32({70, 83})}, .constant = true});
   compare({.inputs = {of(DType::kI32, {9, 70}), f32({70, 83})}});
+}
+
+TEST_CASE("columns that lie along the sum") {
+  const Attrs rows_by_rows = {{"equation", "bik,bjk->bij"}};
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    for (const std::int64_t k : {3, 8, 21, 64, 100}) {
+      for (const std::int64_t j : {5, 16, 39}) {
+        compare({.op = "einsum",
+                 .inputs = {of(dtype, {2, 9, k}), of(dtype, {2, j, k})},
+                 .attrs = rows_by_rows});
+      }
+    }
+  }
+  for (const int bytes : {16, 32, 64}) {
+    if (bytes > detect_target().vector_bytes) continue;
+    compare({.op = "einsum",
+             .inputs = {f32({2, 9, 53}), f32({2, 71, 53})},
+             .attrs = rows_by_rows,
+             .vector_bytes = bytes});
+  }
+  const Dim t = Dim::size("T");
+  for (const std::int64_t value : {1, 7, 33}) {
+    compare({.op = "einsum",
+             .inputs = {f32({2, t, 12}), f32({2, t, 12})},
+             .attrs = rows_by_rows,
+             .sizes = {{"T", value}}});
+  }
 }
 
 TEST_CASE("named sizes in every place of a product") {

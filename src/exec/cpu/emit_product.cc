@@ -46,7 +46,7 @@ class ProductEmitter {
     if (rows_.is_constant() && rows_.constant_part() <= kRowBlock) {
       spec.rows = rows_.constant_part();
     }
-    kernel_.text = tiles_text(context_.target, spec);
+    kernel_.text = tiles_text(context_.target, spec) + pack_text(context_.target);
     kernel_.text += kernel_head(kernel_, context_);
     if (constant_b_) request_packing();
     kernel_.text += single_loops(form_) + task_text();
@@ -193,21 +193,17 @@ class ProductEmitter {
         "float* to = packs + p * (K * NR);\n"
         "const long n0 = (p0 + p) * NR, count = N - n0 < NR ? N - n0 : NR;\n";
     const auto linear = linear_access(access(loops_.b), type(loops_.b).shape, form_.extents);
-    out += linear && linear->within && contiguous(*linear, loops_.k) ? transposed_panel(*linear)
-                                                                     : gathered_panel();
+    const bool columns = linear && linear->within && loops_.n.size() == 1;
+    out += columns && contiguous(*linear, loops_.k) ? transposed_panel(*linear) : gathered_panel();
     return out + "}\n";
   }
 
   // b's columns are contiguous along k.
   std::string transposed_panel(const LinearAccess& linear) {
-    std::string out =
-        "for (long j = 0; j < NR; ++j) {\nif (j >= count) {\n"
-        "for (long s = 0; s < K; ++s) to[s * NR + j] = 0;\ncontinue;\n}\n";
-    out += scoped_index(loops_.n, "n0 + j");
-    out += fmt::format("const auto* from = in{} + {};\n", loops_.b,
-                       linear_text(without(linear, loops_.k), -1, kernel_.sizes));
-    out += "for (long s = 0; s < K; ++s) to[s * NR + j] = lm_load<float>(from + s);\n";
-    return out + close_braces(1 + scope_count(loops_.n));
+    const LinearAccess start = without(without(linear, loops_.k), loops_.n);
+    const Dim& step = linear.strides[static_cast<std::size_t>(loops_.n[0])];
+    return fmt::format("NAME_pack<NR>(to, in{} + ({}) + n0 * {}, 1, {}, K, count);\n", loops_.b,
+                       linear_text(start, -1, kernel_.sizes), text(step), text(step));
   }
 
   struct AxisParts {

@@ -1,5 +1,5 @@
 // The text of the register tiles of matrix products: sums[rows, N] (+)= a[rows, K] * b[K, N] with
-// b packed in panels as PackRequest says (kernel.h), sums in f32.
+// b packed in panels as PackRequest says (kernel.h), sums in f32; and of packing while running.
 #pragma once
 
 #include <string>
@@ -53,5 +53,12 @@ struct ScatteredTiles {
 // The tiles that dealing blocks of so many rows evenly needs; none given: blocks of any size.
 ScatteredTiles scattered_tiles_text(const Target& target, const std::string& prefix,
                                     const std::vector<std::int64_t>& blocks);
+
+// Text that defines, NAME in front of the names of functions,
+//   template <long NR, class T>
+//   void NAME_pack(float* to, const T* from, long k_step, long n_step, long k, long n)
+// which packs k rows of n columns, element (s, j) at from + s * k_step + j * n_step, into panels of
+// NR columns, the missing ones zero. Where rows or columns are contiguous it moves vectors.
+std::string pack_text(const Target& target);
 
 }  // namespace lamina::cpu
