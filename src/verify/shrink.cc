@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
+#include <vector>
 
 #include "base/check.h"
 #include "graph/op_def.h"
@@ -34,9 +36,9 @@ void collect(const Graph& graph, std::set<std::int64_t>& sizes) {
   }
 }
 
-// In ascending order: a product of sizes that occur becomes the product of their images, any other
-// large size a small number that no size has.
-SizeMap make_map(const std::set<std::int64_t>& sizes, std::int64_t limit) {
+// In ascending order: with `products` a product of sizes that occur becomes the product of their
+// images; any other large size becomes a small number that no size has.
+SizeMap make_map(const std::set<std::int64_t>& sizes, std::int64_t limit, bool products) {
   SizeMap map;
   std::set<std::int64_t> taken;
   for (const std::int64_t size : sizes) {
@@ -47,7 +49,7 @@ SizeMap make_map(const std::set<std::int64_t>& sizes, std::int64_t limit) {
   std::int64_t next = 3;
   for (const std::int64_t size : sizes) {
     if (size <= limit) continue;
-    for (auto at = map.rbegin(); at != map.rend(); ++at) {
+    for (auto at = map.rbegin(); products && at != map.rend(); ++at) {
       if (at->first < 2 || size % at->first != 0) continue;
       const auto cofactor = map.find(size / at->first);
       if (cofactor == map.end() || cofactor->first < 2) continue;
@@ -136,25 +138,47 @@ std::optional<Graph> shrunk(const SizeMap& map, const Graph& graph) {
   }
 }
 
+std::optional<std::vector<Graph>> shrunk(const SizeMap& map, std::span<const Graph* const> graphs) {
+  std::vector<Graph> small;
+  for (const Graph* graph : graphs) {
+    std::optional<Graph> one = shrunk(map, *graph);
+    if (!one) return std::nullopt;
+    small.push_back(std::move(*one));
+  }
+  return small;
+}
+
+// All graphs by one map. Sizes that are products by accident (8 sequences beside 64 and 4096
+// elements) keep each other large: then no product is kept where the operators fit together all
+// the same.
+std::optional<std::vector<Graph>> shrink_all(std::span<const Graph* const> graphs,
+                                             std::int64_t limit) {
+  std::set<std::int64_t> sizes;
+  for (const Graph* graph : graphs) collect(*graph, sizes);
+  const SizeMap map = make_map(sizes, limit, true);
+  const bool large = std::any_of(map.begin(), map.end(),
+                                 [&](const auto& pair) { return pair.second > limit * limit; });
+  if (large) {
+    if (auto small = shrunk(make_map(sizes, limit, false), graphs)) return small;
+  }
+  return shrunk(map, graphs);
+}
+
 }  // namespace
 
 std::optional<std::pair<Graph, Graph>> shrink_pair(const Graph& a, const Graph& b,
                                                    std::int64_t limit) {
-  std::set<std::int64_t> sizes;
-  collect(a, sizes);
-  collect(b, sizes);
-  const SizeMap map = make_map(sizes, limit);
-  auto small_a = shrunk(map, a);
-  auto small_b = shrunk(map, b);
-  if (!small_a || !small_b) return std::nullopt;
-  return std::pair(std::move(*small_a), std::move(*small_b));
+  const Graph* const both[] = {&a, &b};
+  auto small = shrink_all(both, limit);
+  if (!small) return std::nullopt;
+  return std::pair(std::move((*small)[0]), std::move((*small)[1]));
 }
 
 std::optional<Graph> shrink_sizes(const Graph& graph, std::int64_t limit) {
   require(limit >= 1, "sizes cannot be limited to {}", limit);
-  std::set<std::int64_t> sizes;
-  collect(graph, sizes);
-  return shrunk(make_map(sizes, limit), graph);
+  const Graph* const one[] = {&graph};
+  auto small = shrink_all(one, limit);
+  return small ? std::optional(std::move(small->front())) : std::nullopt;
 }
 
 }  // namespace lamina

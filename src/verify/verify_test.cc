@@ -191,6 +191,18 @@ TEST_CASE("large sizes shrink together") {
   const Verdict verdict = verify(product(2), product(2), {.shrink = 8});
   CHECK(verdict.outcome == Outcome::kEquivalent);
   CHECK(verdict.shrunk);
+  // 64 = 8 * 8 and 4096 = 64 * 64 by accident: nothing here is reshaped.
+  const auto accident = shrink_sizes(parse_graph(R"(lamina 1
+graph g(q: f32[8, 1024, 64], k: f32[8, 64, 4096]) {
+  y = matmul(q, k)
+  return y
+}
+)"),
+                                     8);
+  REQUIRE(accident);
+  for (const Node& node : accident->nodes) {
+    for (const Dim& extent : node.types[0].shape) CHECK(extent.constant().value() <= 8);
+  }
   // 1/n against a mean does not shrink, but holds at the full shape.
   const auto mean = make({{64}}, [](Builder& b, auto& x) {
     return b.op("mean", {x[0]}, {{"axes", Dims{0}}});
