@@ -8,6 +8,7 @@
 #include "graph/tolerance.h"
 #include "lamina/bench.h"
 #include "lamina/numeric.h"
+#include "search/conv_regions.h"
 
 namespace lamina::search {
 namespace {
@@ -25,6 +26,12 @@ double count_elements(const Graph& graph, const Sizes& sizes) {
     }
   }
   return count;
+}
+
+// Windows of convolutions keep their size: only what they slide over shrinks.
+std::optional<Graph> small_instance(const Graph& prepared, std::int64_t extent) {
+  std::optional<Graph> small = small_convolution(prepared);
+  return small ? small : shrink_sizes(prepared, extent);
 }
 
 }  // namespace
@@ -57,8 +64,8 @@ std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest) {
 
 Judge::Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t seed)
     : prepared_(prepared),
-      small_(shrink_sizes(prepared, kSmallExtent)),
-      numeric_(shrink_sizes(prepared, kNumericExtent)),
+      small_(small_instance(prepared, kSmallExtent)),
+      numeric_(small_instance(prepared, kNumericExtent)),
       bindings_(std::move(bindings)) {
   const auto reference = compile(prepared, find_device("ref"));
   for (const Sizes& sizes : bindings_) {

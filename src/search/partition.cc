@@ -112,6 +112,24 @@ class Widening {
   double tolerance_;
 };
 
+// The fixed regions and those of `chosen` that can run beside them.
+Chosen with_convolutions(const OperatorGraph& operators, Chosen chosen) {
+  if (operators.convolutions.empty()) return chosen;
+  Chosen all;
+  for (const Region& region : operators.convolutions) {
+    all.emplace_back();
+    for (const NodeId n : region.nodes) {
+      const auto at = std::lower_bound(operators.nodes.begin(), operators.nodes.end(), n);
+      all.back().nodes.push_back(static_cast<std::size_t>(at - operators.nodes.begin()));
+    }
+  }
+  for (CoverCandidate& candidate : chosen) {
+    all.push_back(std::move(candidate));
+    if (!can_run(operators.order, all)) all.pop_back();
+  }
+  return all;
+}
+
 }  // namespace
 
 Partition partition(const Graph& prepared, const Rates& rates, const PartitionOptions& options) {
@@ -133,6 +151,8 @@ Partition partition(const Graph& prepared, const Rates& rates, const PartitionOp
   result.candidates = candidates.size();
   chosen = Widening(operators.order, alone, options.tolerance)
                .run(std::move(chosen), std::move(candidates));
+  result.fused_s = -saving_of(chosen);
+  chosen = with_convolutions(operators, std::move(chosen));
   for (const CoverCandidate& region : chosen) {
     result.regions.emplace_back();
     for (const std::size_t p : region.nodes) {
@@ -142,7 +162,7 @@ Partition partition(const Graph& prepared, const Rates& rates, const PartitionOp
   std::sort(result.regions.begin(), result.regions.end(),
             [](const Region& a, const Region& b) { return a.nodes < b.nodes; });
   result.alone_s = std::accumulate(alone.begin(), alone.end(), 0.0);
-  result.fused_s = result.alone_s - saving_of(chosen);
+  result.fused_s += result.alone_s;
   result.exact = cover.exact;
   return result;
 }

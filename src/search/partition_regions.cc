@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "graph/op_def.h"
+#include "search/conv_regions.h"
 #include "search/region.h"
 
 namespace lamina::search {
@@ -178,7 +179,7 @@ class Finder {
   // A region has one output per node and no inner graphs (a block is a region already).
   bool can_join(std::size_t p) const {
     const Node& node = operators_.graph.nodes[static_cast<std::size_t>(operators_.nodes[p])];
-    return node.types.size() == 1 && node.graphs.empty();
+    return operators_.free[p] && node.types.size() == 1 && node.graphs.empty();
   }
 
   double apart(const Positions& region) const {
@@ -310,10 +311,34 @@ Precedence precedence_of(const Graph& graph, const std::vector<NodeId>& nodes) {
   return Precedence(std::move(producers));
 }
 
+// By node: computed from weights alone.
+std::vector<bool> constant_nodes(const Graph& graph) {
+  std::vector<bool> constant(graph.nodes.size());
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    const Input* input = graph.input(static_cast<NodeId>(n));
+    constant[n] = input != nullptr
+                      ? input->role == Role::kWeight
+                      : std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value value) {
+                          return constant[static_cast<std::size_t>(value.node)];
+                        });
+  }
+  return constant;
+}
+
 }  // namespace
 
 OperatorGraph::OperatorGraph(const Graph& from)
-    : graph(from), nodes(operator_nodes(from)), order(precedence_of(from, nodes)) {}
+    : graph(from),
+      nodes(operator_nodes(from)),
+      order(precedence_of(from, nodes)),
+      convolutions(convolution_regions(from)) {
+  std::vector<bool> held = constant_nodes(from);
+  for (const Region& region : convolutions) {
+    for (const NodeId n : region.nodes) held[static_cast<std::size_t>(n)] = true;
+  }
+  for (const NodeId n : nodes) free.push_back(!held[static_cast<std::size_t>(n)]);
+}
 
 std::vector<CoverCandidate> candidate_regions(const OperatorGraph& operators,
                                               const CostModel& costs, const RegionLimits& limits) {

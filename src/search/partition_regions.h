@@ -7,6 +7,7 @@
 #include "search/cover.h"
 #include "search/partition_cost.h"
 #include "search/precedence.h"
+#include "search/region.h"
 
 namespace lamina::search {
 
@@ -15,6 +16,9 @@ struct OperatorGraph {
   const Graph& graph;
   std::vector<NodeId> nodes;
   Precedence order;
+  std::vector<Region> convolutions;  // regions that are fixed (conv_regions.h)
+  std::vector<bool> free;  // by position: may be in another region; not in those, nor what
+                           // depends on weights alone, which is computed once, at load
 
   explicit OperatorGraph(const Graph& graph);
 };

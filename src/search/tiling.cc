@@ -52,6 +52,7 @@ class Backward {
     if (op.name == "matmul") return matmul(id, node, k, out);
     if (op.name == "transpose") return transpose(node, out);
     if (op.name == "softmax") return softmax(id, out);
+    if (op.name == "conv_last") return uncut(node, k, out);
     if (op.kind == Kind::kReduce && node.attrs.has("axes")) return reduce(node, out);
     return std::nullopt;
   }
@@ -98,6 +99,14 @@ class Backward {
                                                : axes[i])] = out[i];
     }
     return map;
+  }
+
+  // Windows overlap, so that tiles of the result would need overlapping tiles of the operand.
+  std::optional<AxisMap> uncut(const Node& node, std::size_t k, const AxisMap& out) const {
+    if (std::count(out.begin(), out.end(), kWhole) != static_cast<std::ptrdiff_t>(out.size())) {
+      return std::nullopt;
+    }
+    return AxisMap(shape(node.inputs[k]).size(), kWhole);
   }
 
   std::optional<AxisMap> softmax(NodeId id, const AxisMap& out) const {

@@ -7,21 +7,10 @@
 
 #include "base/check.h"
 #include "exec/cpu/gemm_text.h"
+#include "graph/spread.h"
 
 namespace lamina::cpu {
 namespace {
-
-// How an operand of an element-wise operator lies over the rows and filters of the output.
-enum class Spread { kFull, kPerFilter, kSingle };
-
-std::optional<Spread> spread(const Dims& shape, const Dims& out) {
-  if (shape == out) return Spread::kFull;
-  if (product(shape) == Dim(1)) return Spread::kSingle;
-  if (shape.size() <= out.size() && shape.back() == out.back() && product(shape) == out.back()) {
-    return Spread::kPerFilter;
-  }
-  return std::nullopt;
-}
 
 bool is_f32(const Type& type) { return type.dtype == DType::kF32; }
 
@@ -173,7 +162,7 @@ class FinishWriter {
       case Spread::kFull:
         return fmt::format("const vf {} = lm_load<vf>(in{} + (m + r) * O + column + j, n);\n",
                            name(id), input);
-      case Spread::kPerFilter:
+      case Spread::kPerColumn:
         per_column_ +=
             fmt::format("const vf {} = lm_load<vf>(in{} + column + j, n);\n", name(id), input);
         return "";
