@@ -35,9 +35,10 @@ Timing summarize(std::vector<double> milliseconds);
 class ColdProgram {
  public:
   // As many copies as make the weights fill `rotate_bytes` (at most 64), at least one. Copy 0 uses
-  // the graph's own weights; every weight must have elements.
+  // the graph's own weights; every weight must have elements. `first` is copy 0 where it was
+  // compiled before.
   ColdProgram(const Graph& graph, const Device& device, const RunOptions& options,
-              std::int64_t rotate_bytes);
+              std::int64_t rotate_bytes, std::unique_ptr<Program> first = nullptr);
 
   // Allocates outputs for these inputs; run() then runs the next copy on them.
   void bind(std::span<const Tensor> inputs);

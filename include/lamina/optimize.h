@@ -40,6 +40,16 @@ struct OptimizeOptions {
   }
 };
 
+// Where the seconds of one subprogram went. What candidates are judged by runs on several cores at
+// the same time: those seconds are summed over the threads.
+struct SearchSeconds {
+  double prove = 0.0;    // identity tests and emulated arithmetic
+  double compile = 0.0;  // mostly the C++ compiler
+  double compare = 0.0;  // with the reference device, and waiting for it
+  double screen = 0.0;   // short timings of all candidates
+  double race = 0.0;     // of the best against the unfused subprogram
+};
+
 // One distinct subprogram of the model and what became of it.
 struct RegionReport {
   std::string name;  // of its last node
@@ -49,6 +59,7 @@ struct RegionReport {
   std::string choice;            // "unfused", or the fusion and its tiling
   double before_ms = 0.0;        // median, unfused
   double after_ms = 0.0;         // median, chosen
+  double spread = 0.0;           // (third - first quartile) / median of the `after` times
   std::string verdict;           // of the chosen candidate: "equivalent", or "unchanged"
   std::optional<double> bits;    // proved for the choice, less log2 of how many were tried
   std::optional<Verdict> proof;  // what was compared for the choice, over which primes
@@ -58,10 +69,13 @@ struct RegionReport {
   std::int64_t values = 0;       // different values that it kept
   double enumerate_s = 0.0;      // of the search alone
   int candidates = 0;            // generated
+  int judged = 0;                // in this run
+  int resumed = 0;               // judged by an earlier run that was interrupted
   int refused = 0;               // by verify or by the comparison with the reference device
   int timed = 0;
   bool from_cache = false;
   double search_s = 0.0;
+  SearchSeconds seconds;
 };
 
 enum class StopReason : std::uint8_t { kFinished, kBudget, kStopped };

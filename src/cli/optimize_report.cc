@@ -66,10 +66,18 @@ Json describe(const RegionReport& region) {
   row["values"] = region.values;
   row["enumerate_s"] = region.enumerate_s;
   row["candidates"] = region.candidates;
+  row["judged"] = region.judged;
+  row["resumed"] = region.resumed;
   row["refused"] = region.refused;
   row["timed"] = region.timed;
   row["from_cache"] = region.from_cache;
   row["search_s"] = region.search_s;
+  Json& seconds = row["seconds"];
+  seconds["prove"] = region.seconds.prove;
+  seconds["compile"] = region.seconds.compile;
+  seconds["compare"] = region.seconds.compare;
+  seconds["screen"] = region.seconds.screen;
+  seconds["race"] = region.seconds.race;
   return row;
 }
 

@@ -62,16 +62,28 @@ std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest) {
   return bindings;
 }
 
-Judge::Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t seed)
+Judge::Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t seed,
+             const std::string& folder)
     : prepared_(prepared),
       small_(small_instance(prepared, kSmallExtent)),
       numeric_(small_instance(prepared, kNumericExtent)),
       bindings_(std::move(bindings)) {
-  const auto reference = compile(prepared, find_device("ref"));
-  for (const Sizes& sizes : bindings_) {
-    inputs_.push_back(random_inputs(prepared, sizes, seed));
-    wanted_.push_back(reference->run(inputs_.back()));
+  for (const Sizes& sizes : bindings_) inputs_.push_back(random_inputs(prepared, sizes, seed));
+  wanted_ = std::async(std::launch::async, [this, folder] {
+    References references;
+    for (const auto& inputs : inputs_) {
+      references.push_back(reference_outputs(prepared_, inputs, folder));
+    }
+    return references;
+  });
+}
+
+std::vector<std::string> Judge::warnings() const {
+  std::vector<std::string> warnings;
+  for (const ReferenceOutputs& reference : wanted_.get()) {
+    if (!reference.warning.empty()) warnings.push_back(reference.warning);
   }
+  return warnings;
 }
 
 std::optional<Graph> Judge::candidate(const Recipe& recipe,
@@ -84,7 +96,8 @@ Verdict Judge::prove(const Recipe& recipe, std::size_t candidates) const {
   VerifyOptions options{.shrink_witness = false};
   options.bits += std::ceil(std::log2(std::max<std::size_t>(1, candidates)));
   if (const auto small = candidate(recipe, small_)) {
-    return verify(small_ ? *small_ : prepared_, *small, options);
+    return proofs_.get(*small,
+                       [&] { return verify(small_ ? *small_ : prepared_, *small, options); });
   }
   Verdict verdict;
   verdict.reason = "the candidate has no small instance";
@@ -105,30 +118,35 @@ std::optional<std::string> Judge::numeric_fault(const Recipe& recipe) const {
   }
   const std::optional<Graph> instance = candidate(recipe, numeric_);
   if (options.dtypes.empty() || !instance) return std::nullopt;
-  const NumericReport report = check_numeric(numeric_ ? *numeric_ : prepared_, *instance, options);
-  const bool worse =
-      report.outcome == NumericOutcome::kWorse || report.outcome == NumericOutcome::kOverflows;
-  return worse ? std::optional(report.to_text()) : std::nullopt;
+  return numeric_faults_.get(*instance, [&] {
+    const NumericReport report =
+        check_numeric(numeric_ ? *numeric_ : prepared_, *instance, options);
+    const bool worse =
+        report.outcome == NumericOutcome::kWorse || report.outcome == NumericOutcome::kOverflows;
+    return worse ? std::optional(report.to_text()) : std::nullopt;
+  });
 }
 
 std::optional<std::string> Judge::difference_from_reference(Program& program) const {
+  const References& wanted = wanted_.get();
   for (std::size_t b = 0; b < bindings_.size(); ++b) {
     const Tolerance allowed = tolerance(prepared_, bindings_[b]);
     const std::vector<Tensor> got = program.run(inputs_[b]);
     for (std::size_t i = 0; i < got.size(); ++i) {
-      if (auto words = difference(got[i], wanted_[b][i], allowed)) return words;
+      if (auto words = difference(got[i], wanted[b].outputs[i], allowed)) return words;
     }
   }
   return std::nullopt;
 }
 
 double Judge::deviation_from_reference(Program& program) const {
+  const References& wanted = wanted_.get();
   double worst = 0.0;
   for (std::size_t b = 0; b < bindings_.size(); ++b) {
     const Tolerance allowed = tolerance(prepared_, bindings_[b]);
     const std::vector<Tensor> got = program.run(inputs_[b]);
     for (std::size_t i = 0; i < got.size(); ++i) {
-      worst = std::max(worst, deviation(got[i], wanted_[b][i], allowed));
+      worst = std::max(worst, deviation(got[i], wanted[b].outputs[i], allowed));
     }
   }
   return worst;

@@ -3,6 +3,10 @@
 // shape, every element.
 #pragma once
 
+#include <functional>
+#include <future>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,13 +14,50 @@
 #include "lamina/device.h"
 #include "lamina/verify.h"
 #include "search/candidates.h"
+#include "search/reference.h"
 
 namespace lamina::search {
 
+// A function of small graphs, computed once for each: candidates that differ in their tiles alone
+// have the same small instance. Several threads may ask at once; those that ask for what another
+// computes wait for it.
+template <class Result>
+class Remembered {
+ public:
+  Result get(const Graph& graph, const std::function<Result()>& compute) {
+    std::promise<Result> promise;
+    std::shared_future<Result> result;
+    bool mine = false;
+    {
+      const std::lock_guard lock(mutex_);
+      auto [entry, added] = results_.try_emplace(print_graph(graph));
+      if (added) entry->second = promise.get_future().share();
+      result = entry->second;
+      mine = added;
+    }
+    if (mine) {
+      try {
+        promise.set_value(compute());
+      } catch (...) {
+        promise.set_exception(std::current_exception());
+      }
+    }
+    return result.get();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::shared_future<Result>> results_;  // by the text of the graph
+};
+
+// Several threads may judge at once.
 class Judge {
  public:
   // `prepared` with all weights filled; `bindings` are the values of its named sizes to try.
-  Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t seed);
+  // Outputs of the reference device are kept in `folder`, "": nowhere. They are computed while
+  // other things are done.
+  Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t seed,
+        const std::string& folder = "");
 
   // The verdict of the identity test on the small instance (on the program itself when it has no
   // small instance). To more than 80 bits where it is one of several candidates, so that 80 are
@@ -35,8 +76,12 @@ class Judge {
 
   const std::vector<Sizes>& bindings() const { return bindings_; }
   const std::vector<std::vector<Tensor>>& inputs() const { return inputs_; }
+  // About files of reference outputs that could not be used. Waits for the reference.
+  std::vector<std::string> warnings() const;
 
  private:
+  using References = std::vector<ReferenceOutputs>;  // per binding
+
   // The recipe for an instance of the program, or for the program where there is none.
   std::optional<Graph> candidate(const Recipe& recipe, const std::optional<Graph>& instance) const;
 
@@ -45,7 +90,9 @@ class Judge {
   std::optional<Graph> numeric_;  // to be emulated: long enough sums for errors to show
   std::vector<Sizes> bindings_;
   std::vector<std::vector<Tensor>> inputs_;  // per binding
-  std::vector<std::vector<Tensor>> wanted_;  // per binding: outputs of the reference device
+  std::shared_future<References> wanted_;
+  mutable Remembered<Verdict> proofs_;
+  mutable Remembered<std::optional<std::string>> numeric_faults_;
 };
 
 // The values of the named sizes to try: the ends of their ranges and a middle (all sizes at the

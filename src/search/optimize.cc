@@ -17,6 +17,7 @@
 #include "search/judge.h"
 #include "search/partition.h"
 #include "search/race.h"
+#include "search/region_search.h"
 
 namespace lamina {
 namespace {
@@ -24,9 +25,10 @@ namespace {
 using namespace search;
 
 // Part of the key of every found recipe: raised when generated code changes its speed or meaning.
-constexpr const char* kSearchVersion = "6";
+constexpr const char* kSearchVersion = "8";
 constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
-constexpr double kWorthIt = 0.98;  // of the unfused time: smaller gains drown in a race's noise
+
+const TimingOptions kWholeRace = {.min_seconds = 0.4, .min_runs = 11};
 
 // Equal subprograms of the model, searched once.
 struct Group {
@@ -34,12 +36,6 @@ struct Group {
   std::string hash;
   std::vector<Region> places;
 };
-
-double geometric_mean(const std::vector<Timing>& times) {
-  double log_sum = 0.0;
-  for (const Timing& timing : times) log_sum += std::log(timing.median_ms);
-  return std::exp(log_sum / static_cast<double>(times.size()));
-}
 
 class Optimizer {
  public:
@@ -49,12 +45,13 @@ class Optimizer {
     run_options_.threads = options.threads;
     run_options_.cache_dir = options.cache_dir;
     run_options_.max_compiles = 4096;
-    if (!options.fresh) {
-      const std::string dir =
-          options.cache_dir.empty() ? cpu::default_cache_dir() : options.cache_dir;
-      make_folder(dir);
-      found_.emplace(dir + "/found.sqlite");
-    }
+    context_.run = run_options_;
+    const std::string dir =
+        options.cache_dir.empty() ? cpu::default_cache_dir() : options.cache_dir;
+    make_folder(dir);
+    context_.reference_dir = dir + "/reference";
+    context_.out_of_time = [this] { return out_of_time(); };
+    if (!options.fresh) open_found(dir + "/found.sqlite");
   }
 
   OptimizeResult run(const Graph& graph) {
@@ -72,12 +69,27 @@ class Optimizer {
         replacements.push_back({place, *apply(cut(prepared, place), recipe)});
       }
     }
-    finish(original, replace(prepared, replacements), moved || !replacements.empty());
+    // A region that is the whole program was compared and raced as such.
+    const bool same = !moved && groups.size() == 1 && groups[0].places.size() == 1 &&
+                      groups[0].places[0].nodes == operator_nodes(prepared) &&
+                      result_.regions.back().before_ms > 0.0;
+    const bool changed = moved || !replacements.empty();
+    finish(original, replace(prepared, replacements), changed, same);
+    if (found_ && !found_->warning().empty()) result_.warnings.push_back(found_->warning());
     result_.search_s = elapsed_s();
     return std::move(result_);
   }
 
  private:
+  void open_found(const std::string& path) {
+    try {
+      found_.emplace(path);
+      context_.found = &*found_;
+    } catch (const Error& error) {
+      result_.warnings.push_back(std::string(error.what()) + "; found programs are not remembered");
+    }
+  }
+
   double elapsed_s() const {
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
     return taken.count();
@@ -159,7 +171,11 @@ class Optimizer {
     row.enumerate_s = found.seconds;
     row.from_cache = known.has_value();
     row.candidates = static_cast<int>(recipes.size());
-    const Recipe chosen = choose(group.program, recipes, row);
+    // Twice the cache that all cores share, or that a core has where there is none.
+    context_.flush_bytes = 2 * std::max(machine().l3_bytes, machine().l2_bytes);
+    RegionSearch search(context_, group.program, found_key(group));
+    const Recipe chosen = search.choose(recipes, row);
+    for (const std::string& warning : search.warnings()) result_.warnings.push_back(warning);
     if (found_ && !known && result_.stopped == StopReason::kFinished) {
       found_->remember(found_key(group), chosen, row.before_ms, row.after_ms);
     }
@@ -182,110 +198,6 @@ class Optimizer {
     return found;
   }
 
-  // An accepted way to run the subprogram; the unfused program has the empty recipe.
-  struct Contender {
-    Recipe recipe;
-    Graph graph;
-    Verdict proof;  // of this candidate alone
-  };
-
-  Recipe choose(const Graph& program, const std::vector<Recipe>& recipes, RegionReport& row) {
-    row.verdict = "unchanged";
-    if (recipes.empty() || (recipes.size() == 1 && recipes[0].parts.empty())) return {};
-    const Judge judge(program, choose_bindings(program, kLargestBinding), seed());
-    std::vector<Contender> contenders = {{{}, program, {}}};
-    int tried = 0;
-    for (const Recipe& recipe : recipes) {
-      if (out_of_time()) break;
-      ++tried;
-      if (auto contender = admit(program, recipe, recipes.size(), judge)) {
-        contenders.push_back(std::move(*contender));
-      } else {
-        ++row.refused;
-      }
-    }
-    row.timed = static_cast<int>(contenders.size()) - 1;
-    const std::size_t best = pick(contenders, judge, row);
-    if (best == 0) return {};
-    // The best of several candidates: any of them could have been accepted wrongly.
-    const double bits = contenders[best].proof.bits.value_or(0.0);
-    row.bits = std::floor(10.0 * (bits - std::log2(std::max(1, tried)))) / 10.0;
-    row.proof = std::move(contenders[best].proof);
-    return contenders[best].recipe;
-  }
-
-  // Proves and compares one of so many candidates; nothing when it is refused.
-  std::optional<Contender> admit(const Graph& program, const Recipe& recipe, std::size_t candidates,
-                                 const Judge& judge) const {
-    std::optional<Graph> graph = apply(program, recipe);
-    if (!graph) return std::nullopt;
-    Verdict verdict = judge.prove(recipe, candidates);
-    if (verdict.outcome != Outcome::kEquivalent || judge.numeric_fault(recipe)) {
-      return std::nullopt;
-    }
-    const auto compiled = device_.compile(*graph, run_options_);
-    // A part that the device hands to the interpreter is no candidate: it would be slow unseen.
-    if (compiled->stats().fallbacks > 0) return std::nullopt;
-    if (is_wrong(*compiled, program, judge)) return std::nullopt;
-    return Contender{recipe, std::move(*graph), std::move(verdict)};
-  }
-
-  // Inputs that amplify roundings may take the unfused program beyond the tolerance already: then a
-  // candidate may be as far off, and no farther.
-  bool is_wrong(Program& candidate, const Graph& program, const Judge& judge) const {
-    const double off = judge.deviation_from_reference(candidate);
-    return off > 1.0 &&
-           off > judge.deviation_from_reference(*device_.compile(program, run_options_));
-  }
-
-  // A first race of all with little memory, a second of the best two against the unfused program,
-  // which is number 0. The number of the best.
-  std::size_t pick(const std::vector<Contender>& contenders, const Judge& judge,
-                   RegionReport& row) {
-    if (contenders.size() == 1) return 0;
-    constexpr std::int64_t kScreenBytes = 64 << 20;
-    constexpr std::size_t kFinalists = 2;
-    std::vector<std::size_t> order(contenders.size() - 1);
-    std::iota(order.begin(), order.end(), std::size_t{1});
-    if (order.size() > kFinalists) {
-      const std::vector<double> screened =
-          race_of(contenders, order, judge, std::min(kScreenBytes, options_.rotate_bytes), 0.04);
-      std::vector<double> by_contender(contenders.size(), 0.0);
-      for (std::size_t i = 0; i < order.size(); ++i) by_contender[order[i]] = screened[i];
-      std::sort(order.begin(), order.end(),
-                [&](std::size_t x, std::size_t y) { return by_contender[x] < by_contender[y]; });
-      order.resize(kFinalists);
-    }
-    order.insert(order.begin(), 0);
-    const std::vector<double> times = race_of(contenders, order, judge, options_.rotate_bytes, 0.3);
-    auto best =
-        static_cast<std::size_t>(std::min_element(times.begin(), times.end()) - times.begin());
-    if (times[best] > kWorthIt * times[0]) best = 0;
-    row.before_ms = times[0];
-    row.after_ms = times[best];
-    if (best != 0) row.verdict = to_string(Outcome::kEquivalent);
-    return order[best];
-  }
-
-  // Milliseconds of the contenders named by `which`: geometric mean over the bindings of medians.
-  std::vector<double> race_of(const std::vector<Contender>& contenders,
-                              const std::vector<std::size_t>& which, const Judge& judge,
-                              std::int64_t rotate_bytes, double seconds) const {
-    std::vector<std::unique_ptr<ColdProgram>> programs;
-    std::vector<ColdProgram*> racers;
-    for (const std::size_t c : which) {
-      programs.push_back(
-          std::make_unique<ColdProgram>(contenders[c].graph, device_, run_options_, rotate_bytes));
-      racers.push_back(programs.back().get());
-    }
-    std::vector<double> result;
-    for (const auto& times :
-         race(racers, judge.inputs(), {.min_seconds = seconds, .min_runs = 7})) {
-      result.push_back(geometric_mean(times));
-    }
-    return result;
-  }
-
   // The graph with channels last (docs/design/convolution.md), if there are convolutions and it is
   // proved equal.
   std::optional<Graph> move_channels(const Graph& filled) {
@@ -306,43 +218,72 @@ class Optimizer {
     return equal ? std::optional(prepare(moved->graph)) : std::nullopt;
   }
 
-  void finish(const Graph& prepared, Graph optimized, bool changed) {
+  // `same`: what is optimised is one region, which was raced already.
+  void finish(const Graph& prepared, Graph optimized, bool changed, bool same) {
     report("whole program", 1.0);
-    const Judge judge(prepared, choose_bindings(prepared, kLargestBinding), seed());
+    bool keep = changed;
+    if (same) {
+      result_.before_ms = result_.regions.back().before_ms;
+      result_.after_ms = result_.regions.back().after_ms;
+      result_.spread = result_.regions.back().spread;
+    } else if (keep) {
+      keep = race_whole(prepared, optimized);
+    } else {
+      time_unfused(prepared);
+    }
+    if (!keep) optimized = prepared;
+    for (const RegionReport& region : result_.regions) {
+      if (!keep || !region.bits) continue;
+      result_.bits = std::min(*region.bits, result_.bits.value_or(*region.bits));
+    }
+    result_.verdict = keep ? to_string(Outcome::kEquivalent) : "unchanged";
+    result_.source = device_.compile(optimized, run_options_)->source();
+    result_.graph = std::move(optimized);
+  }
+
+  // Whether the regions together are as right and as fast as each was alone.
+  bool race_whole(const Graph& prepared, const Graph& optimized) {
+    const Judge judge(prepared, choose_bindings(prepared, kLargestBinding), seed(),
+                      context_.reference_dir);
     ColdProgram before(prepared, device_, run_options_, options_.rotate_bytes);
     ColdProgram after(optimized, device_, run_options_, options_.rotate_bytes);
-    const auto program = device_.compile(optimized, run_options_);
     // Each region passed alone; together their errors may be larger. A model that amplifies
     // roundings (differences of large sums) may be beyond the tolerance unfused already: then the
     // optimised program may be as far off, and no farther.
-    const double off = judge.deviation_from_reference(*program);
+    const double off = judge.deviation_from_reference(after.first());
     const bool wrong = off > 1.0 && off > judge.deviation_from_reference(before.first());
+    for (const std::string& warning : judge.warnings()) result_.warnings.push_back(warning);
     std::vector<ColdProgram*> racers = {&before, &after};
-    const auto times = race(racers, judge.inputs(), {.min_seconds = 0.4, .min_runs = 11});
-    result_.before_ms = geometric_mean(times[0]);
-    result_.after_ms = geometric_mean(times[1]);
-    for (const Timing& timing : times[1]) result_.spread = std::max(result_.spread, timing.spread);
+    set_times(race(racers, judge.inputs(), kWholeRace));
     const bool faster = result_.after_ms <= result_.before_ms;
-    const bool keep = changed && !wrong && faster;
-    if (!keep) {
-      optimized = prepared;
-      result_.after_ms = result_.before_ms;
-    }
     if (wrong) {
       result_.refusal = fmt::format(
           "differs from the reference by {:.2f} times the tolerance, more than the unfused program",
           off);
-    } else if (!faster && changed) {
+    } else if (!faster) {
       result_.refusal = "slower as a whole";
     }
-    if (keep) {
-      for (const RegionReport& region : result_.regions) {
-        if (region.bits) result_.bits = std::min(*region.bits, result_.bits.value_or(*region.bits));
-      }
+    if (wrong || !faster) result_.after_ms = result_.before_ms;
+    return faster && !wrong;
+  }
+
+  void time_unfused(const Graph& prepared) {
+    std::vector<std::vector<Tensor>> inputs;
+    for (const Sizes& sizes : choose_bindings(prepared, kLargestBinding)) {
+      inputs.push_back(random_inputs(prepared, sizes, seed()));
     }
-    result_.verdict = keep ? to_string(Outcome::kEquivalent) : "unchanged";
-    result_.source = keep ? program->source() : device_.compile(optimized, run_options_)->source();
-    result_.graph = std::move(optimized);
+    ColdProgram program(prepared, device_, run_options_, options_.rotate_bytes);
+    std::vector<ColdProgram*> racers = {&program};
+    set_times(race(racers, inputs, kWholeRace));
+  }
+
+  // Before of the first, after of the last program.
+  void set_times(const std::vector<std::vector<Timing>>& times) {
+    result_.before_ms = typical_ms(times.front());
+    result_.after_ms = typical_ms(times.back());
+    for (const Timing& timing : times.back()) {
+      result_.spread = std::max(result_.spread, timing.spread);
+    }
   }
 
   const Device& device_;
@@ -350,6 +291,7 @@ class Optimizer {
   std::stop_token stop_;
   const OptimizeProgress& progress_;
   RunOptions run_options_;
+  SearchContext context_{device_, options_, {}, "", 0, nullptr, {}};
   std::optional<FoundPrograms> found_;
   std::optional<CpuMachine> machine_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -1,6 +1,7 @@
 // Timing equal programs against each other on cold weights.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,5 +16,12 @@ namespace lamina::search {
 std::vector<std::vector<Timing>> race(std::span<ColdProgram*> contenders,
                                       std::span<const std::vector<Tensor>> bindings,
                                       const TimingOptions& options);
+
+// Milliseconds of many programs, roughly: the geometric mean over the bindings of the best run.
+// Rounds of one run each; who is clearly slower than the best runs no more, so that slow programs
+// cost one run or two. Before every run `flush_bytes` of memory are read (0: none), which drives
+// the weights out of the caches: cheaper than rotating copies of them.
+std::vector<double> screen(std::span<Program* const> contenders,
+                           std::span<const std::vector<Tensor>> bindings, std::int64_t flush_bytes);
 
 }  // namespace lamina::search

@@ -18,10 +18,17 @@ std::int64_t weight_bytes(const Graph& graph) {
   return bytes;
 }
 
-Graph with_own_weights(const Graph& graph) {
+// Equal weights may share what was made of them, by their elements: the first element of each copy
+// is another, in its last bits, so that every copy is read from memory of its own. Integers, which
+// may be indices, stay.
+Graph with_own_weights(const Graph& graph, std::int64_t number) {
   Graph copy = graph;
   for (Input& input : copy.inputs) {
-    if (input.role == Role::kWeight && !input.value.empty()) input.value = input.value.clone();
+    if (input.role != Role::kWeight || input.value.empty()) continue;
+    input.value = input.value.clone();
+    if (traits(input.value.dtype()).is_float && input.value.bytes() > 0) {
+      *input.value.data() ^= static_cast<std::byte>(number);
+    }
   }
   return copy;
 }
@@ -29,13 +36,13 @@ Graph with_own_weights(const Graph& graph) {
 }  // namespace
 
 ColdProgram::ColdProgram(const Graph& graph, const Device& device, const RunOptions& options,
-                         std::int64_t rotate_bytes) {
+                         std::int64_t rotate_bytes, std::unique_ptr<Program> first) {
   const std::int64_t bytes = weight_bytes(graph);
   const std::int64_t copies =
       bytes == 0 ? 1 : std::clamp((rotate_bytes + bytes - 1) / bytes, std::int64_t{1}, kMaxCopies);
-  copies_.push_back(device.compile(graph, options));
+  copies_.push_back(first != nullptr ? std::move(first) : device.compile(graph, options));
   for (std::int64_t i = 1; i < copies; ++i) {
-    copies_.push_back(device.compile(with_own_weights(graph), options));
+    copies_.push_back(device.compile(with_own_weights(graph, i), options));
   }
 }
 
