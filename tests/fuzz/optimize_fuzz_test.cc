@@ -101,7 +101,8 @@ std::vector<std::string> offered(const Graph& graph) {
   limits.candidates = 4;
   limits.machine = search::block_machine(machine(), limits.threads);
   const Graph prepared = search::prepare(graph);
-  for (const search::Region& region : search::partition(prepared)) {
+  const search::Rates rates = search::rates_of(machine(), limits.threads);
+  for (const search::Region& region : search::partition(prepared, rates).regions) {
     const Graph program = search::cut(prepared, region);
     for (const search::Recipe& recipe : search::generate(program, limits).recipes) {
       texts.push_back(search::encode(recipe).value_or("no text: " + recipe.describe()));
