@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "exec/binding.h"
 #include "exec/cpu/host_steps.h"
+#include "exec/lower/absorb.h"
 #include "graph/simplify.h"
 #include "graph/work.h"
 
@@ -34,7 +35,7 @@ void refuse_packed_inputs(const Graph& graph) {
 }
 
 lower::Lowered lower_graph(const Graph& graph) {
-  lower::Lowered lowered = lower::lower(simplify(graph));
+  lower::Lowered lowered = lower::lower(lower::absorb_transposes(simplify(graph)));
   // The program's copy of the graph alone holds the weights.
   for (Input& input : lowered.graph.inputs) input.value = Tensor();
   return lowered;
