@@ -53,9 +53,15 @@ class Contender:
         if self.ask(f"save {folder}") != "saved":
             raise SystemExit(f"{self.name}: outputs were not saved")
 
-    def resident_bytes(self):
+    def resident_bytes(self, peak=False):
+        """Resident now, or the most that ever was."""
+        key = "VmHWM:" if peak else "VmRSS:"
         lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+
+    def forget_peak(self):
+        """The peak of resident bytes is from now on that of what follows."""
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def finish(self):
         """Ends the process; its report, when it writes one."""

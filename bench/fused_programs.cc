@@ -127,6 +127,7 @@ Json find_form(const Graph& graph, const Form& form, const CpuMachine& machine) 
     const Shape shape = candidate ? shape_of(*candidate) : Shape{};
     if (!has_form(shape, form)) continue;
     row["offered"] = true;
+    row["searched"] = found.recipes[i].parts[0].program.has_value();
     row["rank"] = static_cast<std::int64_t>(i + 1);
     row["form"] = shape.words;
     row["bits"] = judge.prove(found.recipes[i], found.recipes.size()).bits.value_or(0.0);
@@ -172,9 +173,10 @@ void print_row(const Json& row) {
     const Json* value = row.find(key);
     return value ? value->text() : "-";
   };
-  fmt::print("| {} | {} | {} | {} | {} | {} | {} |\n", row.at("program").text(), words("form"),
-             number("bits", 0), number("search_s", 2), words("returned"), number("ratio", 2),
-             number("seconds", 0));
+  const bool searched = row.find("searched") != nullptr && row.at("searched").flag();
+  fmt::print("| {} | {} | {} | {} | {} | {} | {} | {} |\n", row.at("program").text(), words("form"),
+             searched ? "search" : "rules", number("bits", 0), number("search_s", 2),
+             words("returned"), number("ratio", 2), number("seconds", 0));
   std::fflush(stdout);
 }
 
@@ -185,8 +187,9 @@ int run_all(double budget_s, const char* out, std::span<char*> names) {
   report["budget_s"] = budget_s;
   const CpuMachine machine = load_cpu_machine("share/machines/epyc_zen3.json");
   fmt::print(
-      "| program | the paper's form, as it is offered | bits | search s | returned | unfused / "
-      "returned | seconds |\n|---|---|---|---|---|---|---|\n");
+      "| program | the paper's form, as it is offered | by | bits | search s | returned | unfused "
+      "/ "
+      "returned | seconds |\n|---|---|---|---|---|---|---|---|\n");
   bool holds = true;
   for (const Form& form : kForms) {
     const bool wanted = names.empty() || std::any_of(names.begin(), names.end(), [&](char* name) {

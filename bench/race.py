@@ -6,7 +6,9 @@
   .venv/bin/python bench/race.py magika [--threads 1,2]
   .venv/bin/python bench/race.py onnx FILE [--shape INPUT=1,3,48,192 ...] [--threads 1,2]
 
-programs: those of examples/programs, against PyTorch eager, ONNX Runtime and OpenVINO. minilm:
+programs: those of examples/programs, against PyTorch eager (and torch.compile where
+`tools/run torch-compile` has installed it), ONNX Runtime and OpenVINO; where a few products with
+weights are most of the work, oneDNN's products alone stand beside them. minilm:
 all-MiniLM-L6-v2, optimised once for all numbers of tokens, against ONNX Runtime and OpenVINO.
 magika: its classifier on the bytes of this file, against the same. onnx: any model file, on random
 inputs of these shapes, against the same; open sizes of other inputs are 1.
@@ -66,9 +68,14 @@ class Arena:
                                 "--rotate-bytes", rotate, "--data", data, "--cache-dir", cache,
                                 "--json", report], report)
 
-    def torch(self, program, dtype, threads, data, rotate):
-        return Contender("torch", [self.args.torch_python, "torch_peer.py", program, dtype, data,
-                                   threads, rotate])
+    def torch(self, *words):
+        return Contender("torch", [self.args.torch_python, "torch_peer.py", "eager", *words])
+
+    def compiled(self, *words):
+        """torch.compile, where its environment is installed."""
+        python = self.args.compile_python
+        command = [python, "torch_peer.py", "compiled", *words]
+        return [Contender("compiled", command)] if python.exists() else []
 
     def ort(self, *words):
         return Contender("ort", [self.args.ort_python, "ort_peer.py", *words])
@@ -137,8 +144,9 @@ def race_program(arena, threads, name, dtype):
                   arena.lamina("unfused", source, threads, data, rotate)]
     if dtype == "f32" and name in PRODUCT_SHAPES:
         contenders.append(arena.products(PRODUCT_SHAPES[name], threads, rotate))
+    contenders += arena.compiled(name, dtype, data, threads, rotate)
     contenders += [arena.openvino("program", name, dtype, data, threads, rotate),
-                   arena.torch(name, dtype, threads, data, rotate)]
+                   arena.torch(name, dtype, data, threads, rotate)]
     if dtype == "f32":
         contenders.append(arena.ort("program", name, data, threads, rotate))
     return arena.hold(title, threads, contenders, arena.tolerance(source))
@@ -261,6 +269,8 @@ def parse_arguments():
     parser.add_argument("--lamina", type=lambda p: pathlib.Path(p).resolve(),
                         default=ROOT / "build" / "release" / "lamina")
     parser.add_argument("--torch-python", default="/usr/bin/python3")
+    parser.add_argument("--compile-python", type=pathlib.Path,
+                        default=ROOT / ".venv-compile" / "bin" / "python")
     parser.add_argument("--ort-python", default=ROOT / ".venv" / "bin" / "python")
     args = parser.parse_args()
     if (args.what == "onnx") != (args.file is not None):
