@@ -34,6 +34,7 @@ namespace {
 using namespace lamina;
 
 constexpr double kMostSeconds = 60.0;
+constexpr int kThreads = 2;
 
 // The paper's form: everything in so many blocks, of which one has so many accumulators.
 struct Form {
@@ -110,15 +111,14 @@ Json find_form(const Graph& graph, const Form& form, const CpuMachine& machine) 
   Json row;
   row["offered"] = false;
   row["bits"] = 0.0;
-  const Graph prepared = search::prepare(graph);
-  const std::vector<search::Region> regions = search::partition(prepared);
-  row["regions"] = static_cast<std::int64_t>(regions.size());
-  if (regions.size() != 1) return row;
-  const Graph program = search::cut(prepared, regions[0]);
+  const Graph program = search::prepare(graph);
   search::Limits limits;
-  limits.threads = 2;
-  limits.machine = search::block_machine(machine, limits.threads);
-  const search::Candidates found = search::generate(program, limits);
+  limits.threads = kThreads;
+  limits.machine = search::block_machine(machine, kThreads);
+  search::Candidates found = search::generate(program, limits);
+  if (auto parts = search::partition_recipe(program, search::rates_of(machine, kThreads))) {
+    found.recipes.push_back(std::move(*parts));
+  }
   row["states"] = found.statistics.states;
   row["search_s"] = found.seconds;
   const search::Judge judge(program, {}, 1);
