@@ -49,7 +49,8 @@ class Builder {
       case Kind::kLoad:
         return load(step);
       case Kind::kConstant:
-        return block_.constant(step.constant);
+        return block_.constant(step.constant,
+                               step.attrs.has("dtype") ? step.attrs.dtype("dtype") : DType::kF32);
       case Kind::kApply:
         return block_.add(step.op->name, operands_of(step), step.attrs);
       case Kind::kSum:

@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 
+#include "base/thread_pool.h"
 #include "graph/op_def.h"
 #include "graph/simplify.h"
+#include "search/block_space.h"
+#include "search/cones.h"
 #include "search/tile_choices.h"
 
 namespace lamina::search {
@@ -38,63 +42,103 @@ std::vector<std::size_t> cut_axes(const Tiling& tiling) {
   return axes;
 }
 
+// How many operators are enumerated; of larger subprograms, or where that was not enough to find a
+// program within the limits of a space, parts are taken as they are (cones.h).
+constexpr std::size_t kMostNodes[] = {12, 9, 6};
+constexpr int kDetour = 4;  // operators more than the subprogram has
+constexpr std::size_t kWays = 2;
+
 // Searches the spaces of all grids that the rules propose and of all loops.
 class BlockSearch {
  public:
   BlockSearch(const Graph& program, const Limits& limits)
-      : program_(program), limits_(limits), region_{operator_nodes(program)} {}
+      : program_(program),
+        simple_(simplify(program)),
+        limits_(limits),
+        region_{operator_nodes(program)},
+        tilings_(tilings_of(program, limits.threads)) {
+    for (Tiling& tiling : tilings_) tiling.loop_tile = 0;
+  }
 
   Candidates run() {
-    const Graph simple = simplify(program_);
-    const std::size_t nodes = operator_nodes(simple).size();
-    if (nodes > kMostNodes || !BlockSpace::accepts(simple)) return {};
-    space_limits_.operators = static_cast<int>(nodes) + kDetour;
-    std::vector<Tiling> tilings = tilings_of(program_, limits_.threads);
-    for (Tiling& tiling : tilings) tiling.loop_tile = 0;
-    std::vector<std::optional<Dim>> loops = {std::nullopt};
-    for (const Dim& extent : loop_extents(simple)) loops.emplace_back(extent);
-    std::vector<std::vector<std::size_t>> grids;
-    for (const Tiling& tiling : tilings) {
-      if (std::find(grids.begin(), grids.end(), cut_axes(tiling)) == grids.end()) {
-        grids.push_back(cut_axes(tiling));
-      }
-    }
-    for (const auto& grid : grids) {
-      for (const auto& loop : loops) {
-        if (out_of_time()) break;
-        explore(simple, {grid, loop}, tilings);
-      }
+    std::size_t before = 0;
+    for (const std::size_t most : kMostNodes) {
+      const auto collapsed = collapse(simple_, most);
+      if (!collapsed || !BlockSpace::accepts(collapsed->program)) break;
+      const std::size_t nodes = operator_nodes(collapsed->program).size();
+      if (nodes > most || nodes == before) continue;
+      before = nodes;
+      explore_all(*collapsed, static_cast<int>(nodes) + kDetour);
+      if (!found_.empty() || out_of_time()) break;
     }
     return finish();
   }
 
  private:
-  static constexpr std::size_t kMostNodes = 14;
-  static constexpr int kDetour = 4;  // operators more than the program has
-  static constexpr std::size_t kWays = 2;
+  struct Found {
+    PricedProgram priced;
+    Tiling tiling;
+  };
+  struct Explored {
+    std::vector<Found> found;
+    SpaceStatistics statistics;
+  };
 
-  bool out_of_time() const {
-    return elapsed() > limits_.seconds || (limits_.stop && limits_.stop());
+  bool out_of_time() {
+    const std::lock_guard lock(stop_mutex_);
+    return limits_.stop && limits_.stop();
   }
   double elapsed() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
 
-  void explore(const Graph& simple, const BlockShape& shape, const std::vector<Tiling>& tilings) {
-    BlockSpace space(simple, shape, space_limits_);
+  // The spaces on all cores; results in the order of the shapes, so that they do not depend on it.
+  void explore_all(const Collapsed& collapsed, int operators) {
+    const std::vector<BlockShape> shapes = shapes_of(collapsed.program);
+    std::vector<Explored> results(shapes.size());
+    ThreadPool pool(std::min(usable_cores(), static_cast<int>(shapes.size())));
+    pool.parallel_for(
+        static_cast<std::int64_t>(shapes.size()), [&](std::int64_t begin, std::int64_t end, int) {
+          for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+            if (!out_of_time()) results[i] = explore(collapsed, shapes[i], operators);
+          }
+        });
+    for (Explored& result : results) {
+      result_.statistics.add(result.statistics);
+      std::move(result.found.begin(), result.found.end(), std::back_inserter(found_));
+    }
+  }
+
+  std::vector<BlockShape> shapes_of(const Graph& searched) const {
+    std::vector<std::optional<Dim>> loops = {std::nullopt};
+    for (const Dim& extent : loop_extents(searched)) loops.emplace_back(extent);
+    std::vector<BlockShape> shapes;
+    for (const Tiling& tiling : tilings_) {
+      for (const auto& loop : loops) {
+        const BlockShape shape{cut_axes(tiling), loop};
+        if (std::find(shapes.begin(), shapes.end(), shape) == shapes.end()) shapes.push_back(shape);
+      }
+    }
+    return shapes;
+  }
+
+  Explored explore(const Collapsed& collapsed, const BlockShape& shape, int operators) {
+    BlockSpace space(collapsed.program, shape, {.operators = operators});
     space.run([this] { return out_of_time(); });
-    result_.statistics.add(space.statistics());
-    if (!space.complete()) return;
-    for (Tiling tiling : tilings) {
+    Explored result{{}, space.statistics()};
+    if (!space.complete()) return result;
+    for (Tiling tiling : tilings_) {
       if (cut_axes(tiling) != shape.grid) continue;
       for (const std::int64_t loop_tile : loop_tiles(shape)) {
         tiling.loop_tile = loop_tile;
         for (PricedProgram& priced :
              cheapest(space, tiling, machine(), sizes_of(program_), kWays)) {
-          found_.push_back({std::move(priced), tiling});
+          priced.program = restore(priced.program, collapsed, simple_);
+          result.found.push_back({std::move(priced), tiling});
         }
       }
     }
+    return result;
   }
 
   std::vector<std::int64_t> loop_tiles(const BlockShape& shape) const {
@@ -124,17 +168,14 @@ class BlockSearch {
     return std::move(result_);
   }
 
-  struct Found {
-    PricedProgram priced;
-    Tiling tiling;
-  };
-
   const Graph& program_;
+  const Graph simple_;
   const Limits& limits_;
   Region region_;
-  SpaceLimits space_limits_;
+  std::vector<Tiling> tilings_;
   std::vector<Found> found_;
   Candidates result_;
+  std::mutex stop_mutex_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

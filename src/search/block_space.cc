@@ -34,17 +34,7 @@ bool swaps_last_axes(const Graph& graph, const Node& node) {
   return true;
 }
 
-// The one axis of a reduction, from the end.
-std::optional<std::size_t> reduced_axis(const Graph& graph, const Node& node) {
-  if (node.op->name != "sum" && node.op->name != "reduce_max") return std::nullopt;
-  const auto rank = static_cast<std::int64_t>(graph.type(node.inputs[0]).shape.size());
-  std::vector<std::int64_t> axes = node.attrs.integers("axes");
-  if (axes.empty() && rank == 1) axes = {0};
-  if (axes.size() != 1) return std::nullopt;
-  return static_cast<std::size_t>(axes[0] < 0 ? -axes[0] : rank - axes[0]);
-}
-
-bool is_float(const Node& node) { return traits(node.types[0].dtype).is_float; }
+bool is_select(const Node& node) { return node.op->name == "select"; }
 
 }  // namespace
 
@@ -58,20 +48,37 @@ void SpaceStatistics::add(const SpaceStatistics& other) {
   states += other.states;
   misfits += other.misfits;
   pruned += other.pruned;
+  unsafe += other.unsafe;
+  large += other.large;
+  evaluated += other.evaluated;
   merged += other.merged;
   values += other.values;
   complete = complete && other.complete;
 }
 
+std::optional<std::size_t> BlockSpace::reduced_axis(const Graph& graph, const Node& node) {
+  if (node.op->name != "sum" && node.op->name != "reduce_max") return std::nullopt;
+  const auto rank = static_cast<std::int64_t>(graph.type(node.inputs[0]).shape.size());
+  std::vector<std::int64_t> axes = node.attrs.integers("axes");
+  if (axes.empty() && rank == 1) axes = {0};
+  if (axes.size() != 1) return std::nullopt;
+  return static_cast<std::size_t>(axes[0] < 0 ? -axes[0] : rank - axes[0]);
+}
+
+bool BlockSpace::is_tile_operator(const Graph& program, const Node& node) {
+  if (node.types.size() != 1) return false;
+  if (is_matmul(node) || reduced_axis(program, node)) return true;
+  if (is_transpose(node)) return swaps_last_axes(program, node);
+  return node.op->kind == lamina::Kind::kElementwise && node.op->scalar.formal != nullptr &&
+         (node.inputs.size() <= 2 || is_select(node));
+}
+
 bool BlockSpace::accepts(const Graph& program) {
   for (const Node& node : program.nodes) {
-    if (node.types.size() != 1 || !is_float(node)) return false;
-    if (node.op->name == "input" || scalar_constant(node) || is_matmul(node)) continue;
-    if (is_transpose(node) && swaps_last_axes(program, node)) continue;
-    if (reduced_axis(program, node)) continue;
-    const bool elementwise =
-        node.op->kind == lamina::Kind::kElementwise && node.op->scalar.formal != nullptr;
-    if (!elementwise || node.inputs.size() > 2) return false;
+    const DTypeTraits& type = traits(node.types[0].dtype);
+    const bool input = node.op->name == "input";
+    if (!type.is_float && !(input && node.types[0].dtype == DType::kBool)) return false;
+    if (!input && !scalar_constant(node) && !is_tile_operator(program, node)) return false;
   }
   return !program.outputs.empty();
 }
@@ -84,8 +91,9 @@ BlockSpace::BlockSpace(const Graph& program, BlockShape shape, const SpaceLimits
       terms_(!limits.same_exponents) {
   by_size_.resize(static_cast<std::size_t>(limits.operators) + 1);
   for (const Input& input : program.inputs) {
-    inputs_.push_back(
-        fields_.draw(program.nodes[static_cast<std::size_t>(input.node)].types[0].shape));
+    const Type& type = program.nodes[static_cast<std::size_t>(input.node)].types[0];
+    inputs_.push_back(type.dtype == DType::kBool ? fields_.draw_bits(type.shape)
+                                                 : fields_.draw(type.shape));
   }
   collect_operators();
   set_targets();
@@ -116,15 +124,16 @@ void BlockSpace::collect_operators() {
       }
     }
     if (node.op->kind != lamina::Kind::kElementwise || node.op->name == "cast") continue;
+    if (is_select(node)) continue;
     exponentials_ = exponentials_ || node.op->name == "exp";
-    add(node.inputs.size() == 1 ? unary_ : binary_, {node.op, node.attrs});
+    add(node.inputs.size() == 1 ? unary_ : binary_, {node.op, node.attrs, node.inputs.size()});
   }
   // What the axioms need beside the operators of the program.
   for (const char* name : {"mul", "div"}) {
     const bool divides = std::any_of(binary_.begin(), binary_.end(), [](const Elementwise& what) {
       return what.op->name == "div" || what.op->name == "mul";
     });
-    if (divides) add(binary_, {&find_op(name), {}});
+    if (divides) add(binary_, {&find_op(name), {}, 2});
   }
 }
 
@@ -163,8 +172,10 @@ void BlockSpace::set_targets() {
           largest ? terms_.largest(extent, operand_terms[0]) : terms_.sum(extent, operand_terms[0]);
     } else {
       if (node.op->name == "exp") exponents_.insert(operand_terms[0]);
+      if (is_select(node))
+        selections_.insert({operand_terms[0], operand_terms[1], operand_terms[2]});
       whole[n] = fields_.elementwise(*node.op, node.attrs, operands);
-      terms[n] = elementwise_term({node.op, node.attrs}, operand_terms);
+      terms[n] = elementwise_term({node.op, node.attrs, operand_terms.size()}, operand_terms);
     }
     require(whole[n].has_value(), "search: '{}' is undefined on the small instance", node.name);
   }
@@ -174,7 +185,10 @@ void BlockSpace::set_targets() {
     targets_.push_back(terms[node]);
     std::vector<int> cuts(whole[node]->axes.size(), kWhole);
     for (std::size_t g = 0; g < shape_.grid.size(); ++g) {
-      if (shape_.grid[g] < cuts.size()) cuts[shape_.grid[g]] = static_cast<int>(g);
+      const std::size_t axis = shape_.grid[g];
+      if (axis < cuts.size() && whole[node]->axes[axis].extent != Dim(1)) {
+        cuts[axis] = static_cast<int>(g);
+      }
     }
     BlockFields::Whole output{{}, whole[node]->elements};
     for (const TileAxis& axis : whole[node]->axes) output.shape.push_back(axis.extent);
@@ -226,7 +240,8 @@ bool BlockSpace::relevant(Id term) {
          (limits_.same_exponents && std::any_of(exponents_.begin(), exponents_.end(), part_of));
 }
 
-std::vector<std::size_t> BlockSpace::needs_of(const BlockStep& step, std::size_t self) const {
+// What the operands' first ways compute.
+std::vector<std::size_t> BlockSpace::needs_of(const BlockStep& step) const {
   std::vector<std::size_t> needs;
   for (const std::size_t operand : step.operands) {
     const std::vector<std::size_t>& more = values_[operand].needs;
@@ -234,11 +249,25 @@ std::vector<std::size_t> BlockSpace::needs_of(const BlockStep& step, std::size_t
     std::set_union(needs.begin(), needs.end(), more.begin(), more.end(), std::back_inserter(both));
     needs = std::move(both);
   }
-  if (step.kind != Kind::kLoad && step.kind != Kind::kConstant) needs.push_back(self);
   return needs;
 }
 
-void BlockSpace::offer(std::optional<BlockValue> value, Id term, BlockStep step) {
+bool BlockSpace::too_large(const std::vector<std::size_t>& needs, Id term) {
+  const auto most = static_cast<std::size_t>(limits_.operators);
+  // The last operation of the largest programs gives an output.
+  const bool ends =
+      !limits_.prune_terms || std::find(targets_.begin(), targets_.end(), term) != targets_.end();
+  return needs.size() + 1 > most || (needs.size() + 1 == most && !ends);
+}
+
+template <class Compute>
+void BlockSpace::offer(Id term, BlockStep step, Compute compute) {
+  if (too_large(needs_of(step), term)) {
+    ++statistics_.large;
+    return;
+  }
+  ++statistics_.evaluated;
+  std::optional<BlockValue> value = compute();
   if (!value) {
     ++statistics_.misfits;
     return;
@@ -262,8 +291,8 @@ void BlockSpace::keep(BlockValue value, Id term, BlockStep step) {
     return;
   }
   const std::size_t number = values_.size();
-  std::vector<std::size_t> needs = needs_of(step, number);
-  if (needs.size() >= by_size_.size()) return;
+  std::vector<std::size_t> needs = needs_of(step);
+  if (step.kind != Kind::kLoad && step.kind != Kind::kConstant) needs.push_back(number);
   if (number >= limits_.values) {
     statistics_.complete = false;
     return;
@@ -289,8 +318,9 @@ void BlockSpace::add_loads() {
         std::vector<int> choices = {kWhole};
         if (shape_.loop && extent == *shape_.loop) choices.push_back(kLoop);
         for (std::size_t g = 0; g < shape_.grid.size(); ++g) {
-          if (extent != Dim(1) && extent == root[shape_.grid[g]])
+          if (extent == root[shape_.grid[g]] && extent != Dim(1)) {
             choices.push_back(static_cast<int>(g));
+          }
         }
         for (const int cut : choices) {
           if (cut != kWhole && std::find(cuts.begin(), cuts.end(), cut) != cuts.end()) continue;
@@ -314,142 +344,209 @@ void BlockSpace::add_constants() {
   }
 }
 
-template <class Compute>
-std::optional<Id> BlockSpace::relevant_term(const void* what, Id a, Id b, Compute compute) {
-  ++statistics_.states;
+Id BlockSpace::term_of(const Operation& what, Id a, Id b) {
+  if (what.elementwise == nullptr) return terms_.sum(what.extent, terms_.multiply(a, b));
+  const Id operands[] = {a, b};
+  return elementwise_term(*what.elementwise, std::span(operands, what.elementwise->arity));
+}
+
+// Whether the result can be part of an output, remembered by the operands' terms, which are far
+// fewer than the values.
+std::optional<Id> BlockSpace::relevant_term(const Operation& what, Id a, Id b) {
   const std::uint64_t kind = kinds_.try_emplace(what, kinds_.size()).first->second;
   const auto [at, added] = pair_terms_.try_emplace(kind << 48 | std::uint64_t{a} << 24 | b);
   if (added) {
-    const Id term = compute();
+    const Id term = term_of(what, a, b);
     if (relevant(term)) at->second = term;
   }
-  if (!at->second) ++statistics_.pruned;
   return at->second;
 }
 
-void BlockSpace::apply(const Elementwise& what, std::vector<std::size_t> operands) {
-  std::vector<Id> terms;
-  std::vector<const BlockValue*> values;
-  for (const std::size_t k : operands) {
-    terms.push_back(values_[k].term);
-    values.push_back(&values_[k].value);
+// The terms met so far that `what` can join with `own` (on the left, or on the right), each with
+// the term of the result.
+const std::vector<std::pair<Id, Id>>& BlockSpace::partners(const Operation& what, Id own,
+                                                           bool left) {
+  Partners& known = partners_[{what, own, left}];
+  for (; known.seen < terms_met_.size(); ++known.seen) {
+    const Id other = terms_met_[known.seen];
+    const auto term = left ? relevant_term(what, own, other) : relevant_term(what, other, own);
+    if (term) known.terms.emplace_back(other, *term);
   }
-  if (limits_.same_exponents && what.op->name == "exp" && !exponents_.contains(terms[0])) {
-    ++statistics_.states;
-    ++statistics_.pruned;
-    return;
-  }
-  const auto term =
-      relevant_term(&what, terms[0], terms.back(), [&] { return elementwise_term(what, terms); });
-  if (!term) return;
-  offer(fields_.elementwise(*what.op, what.attrs, values), *term,
-        {Kind::kApply, 0, {}, 0.0, what.op, what.attrs, std::move(operands)});
+  return known.terms;
 }
 
-void BlockSpace::multiply(std::size_t a, std::size_t b) {
+// `what` of v and every expanded value, v on the left or on the right.
+void BlockSpace::join(const Operation& what, std::size_t v, bool left) {
+  const auto count = static_cast<std::int64_t>(expanded_.size());
+  std::int64_t tried = 0;
+  for (const auto& [other, term] : partners(what, values_[v].term, left)) {
+    for (const std::size_t u : by_term_[other]) {
+      ++tried;
+      const std::size_t a = left ? v : u, b = left ? u : v;
+      if (a == b && !left) continue;
+      if (what.elementwise != nullptr) {
+        join_elementwise(*what.elementwise, a, b, term);
+      } else {
+        join_product(what.extent, a, b, term);
+      }
+    }
+  }
+  statistics_.states += count;
+  statistics_.pruned += count - tried;
+}
+
+void BlockSpace::join_elementwise(const Elementwise& what, std::size_t a, std::size_t b, Id term) {
+  if (what.op->commutative && a > b) std::swap(a, b);
+  const Value &x = values_[a], &y = values_[b];
+  if (x.value.axes.empty() && y.value.axes.empty() && x.needs.empty() && y.needs.empty()) return;
+  offer(term, {Kind::kApply, 0, {}, 0.0, what.op, what.attrs, {a, b}}, [&] {
+    const BlockValue* const operands[] = {&values_[a].value, &values_[b].value};
+    return fields_.elementwise(*what.op, what.attrs, operands);
+  });
+}
+
+void BlockSpace::join_product(std::int64_t extent, std::size_t a, std::size_t b, Id term) {
   const BlockValue &x = values_[a].value, &y = values_[b].value;
-  if (x.axes.size() < 2 || y.axes.size() < 2 || !(x.axes.back() == y.axes[y.axes.size() - 2])) {
-    ++statistics_.states;
+  const bool fits = x.axes.size() >= 2 && y.axes.size() >= 2 &&
+                    x.axes.back() == y.axes[y.axes.size() - 2] &&
+                    extent_of(x.axes.back()) == extent;
+  if (!fits) {
     ++statistics_.misfits;
     return;
   }
-  // The extent of a tile depends on how the axis is cut.
-  const bool looped = x.axes.back().cut == kLoop;
-  const auto term = relevant_term(looped ? static_cast<const void*>(&products_) : &sums_,
-                                  values_[a].term, values_[b].term,
-                                  [&] { return matmul_term(x, values_[a].term, values_[b].term); });
-  if (!term) return;
-  offer(fields_.matmul(x, y), *term, {Kind::kApply, 0, {}, 0.0, &find_op("matmul"), {}, {a, b}});
+  offer(term, {Kind::kApply, 0, {}, 0.0, &find_op("matmul"), {}, {a, b}},
+        [&] { return fields_.matmul(values_[a].value, values_[b].value); });
 }
 
-void BlockSpace::pair(std::size_t a, std::size_t b) {
-  const bool constant = values_[a].value.axes.empty() && values_[b].value.axes.empty() &&
-                        values_[a].needs.empty() && values_[b].needs.empty();
-  for (const Elementwise& what : binary_) {
-    if (constant || (what.op->commutative && a > b)) continue;
-    apply(what, {a, b});
+void BlockSpace::apply_unary(const Elementwise& what, std::size_t v) {
+  ++statistics_.states;
+  const Id x = values_[v].term;
+  if (limits_.same_exponents && what.op->name == "exp" && !exponents_.contains(x)) {
+    ++statistics_.unsafe;
+    return;
   }
-  if (products_) multiply(a, b);
-  const bool running = values_[b].ways[0].kind == Kind::kRunningLargest;
-  if (running && shape_.loop) {
-    ++statistics_.states;
-    const Id term = terms_.sum(loop_extent(), values_[a].term);
-    if (relevant(term)) {
-      offer(fields_.rescaled_sum(values_[a].value, values_[b].value), term,
-            {Kind::kRescaledSum, 0, {}, 0.0, nullptr, {}, {a, b}});
-    } else {
-      ++statistics_.pruned;
+  const auto term = relevant_term({&what, 0}, x, x);
+  if (!term) {
+    ++statistics_.pruned;
+    return;
+  }
+  offer(*term, {Kind::kApply, 0, {}, 0.0, what.op, what.attrs, {v}}, [&] {
+    const BlockValue* const operands[] = {&values_[v].value};
+    return fields_.elementwise(*what.op, what.attrs, operands);
+  });
+}
+
+// Steps whose term is looked up directly: reductions and accumulators.
+template <class Compute>
+void BlockSpace::attempt(Id term, BlockStep step, Compute compute) {
+  ++statistics_.states;
+  if (!relevant(term)) {
+    ++statistics_.pruned;
+    return;
+  }
+  offer(term, std::move(step), compute);
+}
+
+void BlockSpace::rescale(std::size_t v, std::size_t peak) {
+  attempt(terms_.sum(loop_extent(), values_[v].term),
+          {Kind::kRescaledSum, 0, {}, 0.0, nullptr, {}, {v, peak}},
+          [&] { return fields_.rescaled_sum(values_[v].value, values_[peak].value); });
+}
+
+// Selections are functions that no axiom looks into: only of what the program itself selects.
+void BlockSpace::select(std::size_t v) {
+  const OpDef& op = find_op("select");
+  for (const auto& terms : selections_) {
+    const Id term = terms_.function("select", terms);
+    for (std::size_t at = 0; at < terms.size(); ++at) {
+      if (terms[at] != values_[v].term) continue;
+      std::array<std::vector<std::size_t>, 3> choices;
+      for (std::size_t k = 0; k < terms.size(); ++k) {
+        choices[k] = k == at ? std::vector<std::size_t>{v} : by_term_[terms[k]];
+      }
+      for (const std::size_t c : choices[0]) {
+        for (const std::size_t x : choices[1]) {
+          for (const std::size_t y : choices[2]) {
+            attempt(term, {Kind::kApply, 0, {}, 0.0, &op, {}, {c, x, y}}, [&] {
+              const BlockValue* const operands[] = {&values_[c].value, &values_[x].value,
+                                                    &values_[y].value};
+              return fields_.elementwise(op, {}, operands);
+            });
+          }
+        }
+      }
     }
   }
 }
 
 void BlockSpace::accumulators(std::size_t v) {
   if (!shape_.loop) return;
-  const auto attempt = [&](Kind kind, Id term, auto compute) {
-    ++statistics_.states;
-    if (relevant(term)) {
-      offer(compute(values_[v].value), term, {kind, 0, {}, 0.0, nullptr, {}, {v}});
-    } else {
-      ++statistics_.pruned;
-    }
-  };
+  const auto of = [&](Kind kind) { return BlockStep{kind, 0, {}, 0.0, nullptr, {}, {v}}; };
   const Id x = values_[v].term;
   if (sums_ || products_) {
-    attempt(Kind::kSum, terms_.sum(loop_extent(), x),
-            [&](const BlockValue& value) { return fields_.accumulate(value, false); });
+    attempt(terms_.sum(loop_extent(), x), of(Kind::kSum),
+            [&] { return fields_.accumulate(values_[v].value, false); });
   }
   if (!maxima_) return;
   const Id largest = terms_.largest(loop_extent(), x);
-  attempt(Kind::kLargest, largest,
-          [&](const BlockValue& value) { return fields_.accumulate(value, true); });
+  attempt(largest, of(Kind::kLargest), [&] { return fields_.accumulate(values_[v].value, true); });
   if (!exponentials_) return;
-  attempt(Kind::kRunningLargest, largest,
-          [&](const BlockValue& value) { return fields_.running_largest(value); });
+  attempt(largest, of(Kind::kRunningLargest),
+          [&] { return fields_.running_largest(values_[v].value); });
+  for (const std::size_t peak : running_) rescale(v, peak);
+  if (values_[v].ways[0].kind != Kind::kRunningLargest) return;
+  running_.push_back(v);
+  for (const std::size_t u : expanded_) rescale(u, v);
+}
+
+void BlockSpace::reduce(const Reduction& reduction, std::size_t v) {
+  const std::vector<TileAxis>& axes = values_[v].value.axes;
+  if (axes.size() < reduction.axis) {
+    ++statistics_.states;
+    ++statistics_.misfits;
+    return;
+  }
+  const std::int64_t extent = extent_of(axes[axes.size() - reduction.axis]);
+  const auto axis = static_cast<std::int64_t>(reduction.axis);
+  const OpDef& op = find_op(reduction.largest ? "reduce_max" : "sum");
+  const Attrs attrs{{"axes", Dims{-axis}}, {"keepdims", reduction.keep}};
+  attempt(reduction.largest ? terms_.largest(extent, values_[v].term)
+                            : terms_.sum(extent, values_[v].term),
+          {Kind::kApply, 0, {}, 0.0, &op, attrs, {v}}, [&] {
+            return fields_.reduce(values_[v].value, reduction.largest, reduction.axis,
+                                  reduction.keep);
+          });
+}
+
+void BlockSpace::transpose(std::size_t v) {
+  const auto rank = static_cast<std::int64_t>(values_[v].value.axes.size());
+  Dims axes;
+  for (std::int64_t i = 0; i < rank; ++i) {
+    axes.emplace_back(i + 2 < rank ? i : (i + 1 == rank ? rank - 2 : rank - 1));
+  }
+  ++statistics_.states;
+  offer(values_[v].term, {Kind::kApply, 0, {}, 0.0, &find_op("transpose"), {{"axes", axes}}, {v}},
+        [&] { return fields_.transpose(values_[v].value); });
 }
 
 void BlockSpace::expand(std::size_t v) {
-  for (const Elementwise& what : unary_) apply(what, {v});
-  for (const Reduction& reduction : reductions_) {
-    ++statistics_.states;
-    const BlockValue& x = values_[v].value;
-    if (x.axes.size() < reduction.axis) {
-      ++statistics_.misfits;
-      continue;
-    }
-    const std::int64_t axis = static_cast<std::int64_t>(reduction.axis);
-    const std::int64_t extent = extent_of(x.axes[x.axes.size() - reduction.axis]);
-    const Id term = reduction.largest ? terms_.largest(extent, values_[v].term)
-                                      : terms_.sum(extent, values_[v].term);
-    if (!relevant(term)) {
-      ++statistics_.pruned;
-      continue;
-    }
-    offer(fields_.reduce(x, reduction.largest, reduction.axis, reduction.keep), term,
-          {Kind::kApply,
-           0,
-           {},
-           0.0,
-           &find_op(reduction.largest ? "reduce_max" : "sum"),
-           {{"axes", Dims{-axis}}, {"keepdims", reduction.keep}},
-           {v}});
-  }
-  if (transposes_) {
-    ++statistics_.states;
-    const auto rank = static_cast<std::int64_t>(values_[v].value.axes.size());
-    Dims axes;
-    for (std::int64_t i = 0; i < rank; ++i) {
-      axes.emplace_back(i + 2 < rank ? i : (i + 1 == rank ? rank - 2 : rank - 1));
-    }
-    offer(fields_.transpose(values_[v].value), values_[v].term,
-          {Kind::kApply, 0, {}, 0.0, &find_op("transpose"), {{"axes", axes}}, {v}});
-  }
-  accumulators(v);
+  for (const Elementwise& what : unary_) apply_unary(what, v);
+  for (const Reduction& reduction : reductions_) reduce(reduction, v);
+  if (transposes_) transpose(v);
   expanded_.push_back(v);
-  const std::vector<std::size_t> others = expanded_;
-  for (const std::size_t u : others) {
-    pair(v, u);
-    if (u != v) pair(u, v);
+  std::vector<std::size_t>& alike = by_term_[values_[v].term];
+  if (alike.empty()) terms_met_.push_back(values_[v].term);
+  alike.push_back(v);
+  accumulators(v);
+  select(v);
+  for (const Elementwise& what : binary_) {
+    join({&what, 0}, v, true);
+    if (!what.op->commutative) join({&what, 0}, v, false);
   }
+  const std::size_t rank = values_[v].value.axes.size();
+  if (!products_ || rank < 2) return;
+  join({nullptr, extent_of(values_[v].value.axes[rank - 1])}, v, true);
+  join({nullptr, extent_of(values_[v].value.axes[rank - 2])}, v, false);
 }
 
 bool BlockSpace::run(const std::function<bool()>& stop) {
@@ -462,6 +559,7 @@ bool BlockSpace::run(const std::function<bool()>& stop) {
         return false;
       }
       expand(by_size_[size][i]);
+      if (statistics_.evaluated > limits_.evaluations) statistics_.complete = false;
       if (!statistics_.complete) return true;
     }
   }

@@ -7,12 +7,14 @@
 // whose abstract term cannot be part of an output's is not kept.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -36,7 +38,7 @@ std::string to_string(const BlockShape& shape);
 struct BlockStep {
   enum class Kind : std::uint8_t {
     kLoad,      // a tile of an input
-    kConstant,  // a scalar
+    kConstant,  // a scalar; of attribute dtype, else f32
     kApply,     // an operator of the graph
     kSum,       // over the loop
     kLargest,
@@ -56,7 +58,8 @@ struct BlockStep {
 
 struct SpaceLimits {
   int operators = 12;  // of one program, loads and constants not counted
-  std::size_t values = 20000;
+  std::size_t values = 8000;
+  std::int64_t evaluations = 80000;  // of operations on the small instance
   bool prune_terms = true;
   // Exponentials only of what the program itself takes exponentials of (a running maximum counts as
   // the maximum): without the shift of a safe softmax they would overflow.
@@ -69,7 +72,10 @@ struct SpaceStatistics {
   std::int64_t states = 0;   // operations considered
   std::int64_t misfits = 0;  // shapes or cuts do not fit, or an element is undefined
   std::int64_t pruned = 0;   // by abstract terms
-  std::int64_t merged = 0;   // equal to a known value
+  std::int64_t unsafe = 0;   // exponentials of what the program takes none of
+  std::int64_t large = 0;    // programs of more operators than the limit
+  std::int64_t evaluated = 0;
+  std::int64_t merged = 0;  // equal to a known value
   std::int64_t values = 0;
   bool complete = true;  // no limit was met but that of operators
 
@@ -86,8 +92,9 @@ class BlockSpace {
         needs;  // values that the first way computes, itself included; ascending
   };
 
-  // `program` of element-wise operators, products, reductions over one axis, transpositions and
-  // scalar constants, with the axes of the grid cut in all outputs alike.
+  // `program` of element-wise operators, products, reductions over one axis, transpositions,
+  // selections and scalar constants (accepts()), with the axes of the grid cut in all outputs
+  // alike.
   BlockSpace(const Graph& program, BlockShape shape, const SpaceLimits& limits);
 
   // Enumerates all values up to the limits. False when stopped.
@@ -101,8 +108,12 @@ class BlockSpace {
   bool complete() const;
   const SpaceStatistics& statistics() const { return statistics_; }
 
-  // Whether a program can be searched at all.
+  // Whether a program can be searched at all: arithmetic of floats and selections by bool inputs.
   static bool accepts(const Graph& program);
+  // Whether an operator has a meaning on tiles here.
+  static bool is_tile_operator(const Graph& program, const Node& node);
+  // The one axis of a reduction, counted from the end (1: the last); nullopt: no such reduction.
+  static std::optional<std::size_t> reduced_axis(const Graph& graph, const Node& node);
 
  private:
   struct Reduction {
@@ -113,6 +124,7 @@ class BlockSpace {
   struct Elementwise {
     const OpDef* op;
     Attrs attrs;
+    std::size_t arity = 1;
     bool operator==(const Elementwise&) const = default;
   };
 
@@ -120,24 +132,45 @@ class BlockSpace {
   void set_targets();
   void add_loads();
   void add_constants();
+  // A binary operation: an element-wise one, or a product that sums over this extent.
+  struct Operation {
+    const Elementwise* elementwise = nullptr;
+    std::int64_t extent = 0;
+    auto operator<=>(const Operation&) const = default;
+  };
+  struct Partners {
+    std::size_t seen = 0;  // of terms_met_
+    std::vector<std::pair<TermStore::Id, TermStore::Id>> terms;
+  };
+
   void expand(std::size_t value);
-  void pair(std::size_t a, std::size_t b);
-  void multiply(std::size_t a, std::size_t b);
+  void apply_unary(const Elementwise& what, std::size_t value);
+  void reduce(const Reduction& reduction, std::size_t value);
+  void transpose(std::size_t value);
   void accumulators(std::size_t value);
-  void offer(std::optional<BlockValue> value, TermStore::Id term, BlockStep step);
+  void rescale(std::size_t value, std::size_t peak);
+  void select(std::size_t value);
+  void join(const Operation& what, std::size_t value, bool left);
+  void join_elementwise(const Elementwise& what, std::size_t a, std::size_t b, TermStore::Id term);
+  void join_product(std::int64_t extent, std::size_t a, std::size_t b, TermStore::Id term);
+  template <class Compute>
+  void attempt(TermStore::Id term, BlockStep step, Compute compute);
+  template <class Compute>
+  void offer(TermStore::Id term, BlockStep step, Compute compute);
+  bool too_large(const std::vector<std::size_t>& needs, TermStore::Id term);
   void keep(BlockValue value, TermStore::Id term, BlockStep step);
-  std::vector<std::size_t> needs_of(const BlockStep& step, std::size_t self) const;
+  std::vector<std::size_t> needs_of(const BlockStep& step) const;
   bool relevant(TermStore::Id term);
   std::int64_t extent_of(const TileAxis& axis);
   std::int64_t loop_extent();
   TermStore::Id elementwise_term(const Elementwise& what, std::span<const TermStore::Id> operands);
   TermStore::Id matmul_term(const BlockValue& a, TermStore::Id x, TermStore::Id y);
-  void apply(const Elementwise& what, std::vector<std::size_t> operands);
-  // The term of an operation, nullopt where it is pruned; remembered by the operands' terms, which
-  // are far fewer than the values.
-  template <class Compute>
-  std::optional<TermStore::Id> relevant_term(const void* what, TermStore::Id a, TermStore::Id b,
-                                             Compute compute);
+  TermStore::Id term_of(const Operation& what, TermStore::Id a, TermStore::Id b);
+  std::optional<TermStore::Id> relevant_term(const Operation& what, TermStore::Id a,
+                                             TermStore::Id b);
+  const std::vector<std::pair<TermStore::Id, TermStore::Id>>& partners(const Operation& what,
+                                                                       TermStore::Id own,
+                                                                       bool left);
   std::pair<std::int64_t, std::int64_t> primes_of(const Dim& extent);
 
   const Graph& program_;
@@ -152,8 +185,10 @@ class BlockSpace {
   bool transposes_ = false, products_ = false, sums_ = false, maxima_ = false,
        exponentials_ = false;
   std::vector<TermStore::Id> targets_;
-  std::set<TermStore::Id> exponents_;          // of the program's exponentials
-  std::map<Fingerprint, std::size_t> wanted_;  // outputs by fingerprint
+  std::set<TermStore::Id> exponents_;                          // of the program's exponentials
+  std::set<std::array<TermStore::Id, 3>> selections_;          // operands of the program's
+  std::map<TermStore::Id, std::vector<std::size_t>> by_term_;  // expanded values
+  std::map<Fingerprint, std::size_t> wanted_;                  // outputs by fingerprint
   std::vector<std::optional<std::size_t>> found_;
   std::vector<Value> values_;
   std::map<Fingerprint, std::size_t> known_;
@@ -161,7 +196,10 @@ class BlockSpace {
   std::vector<std::size_t> expanded_;
   std::map<std::string, std::pair<std::int64_t, std::int64_t>> primes_;
   std::unordered_map<std::uint64_t, std::optional<TermStore::Id>> pair_terms_;
-  std::map<const void*, std::uint64_t> kinds_;
+  std::map<Operation, std::uint64_t> kinds_;
+  std::vector<TermStore::Id> terms_met_;  // of expanded values, each once
+  std::map<std::tuple<Operation, TermStore::Id, bool>, Partners> partners_;
+  std::vector<std::size_t> running_;  // expanded running maxima
   SpaceStatistics statistics_;
 };
 

@@ -99,6 +99,30 @@ BlockFields::Whole BlockFields::draw(const std::vector<Dim>& shape) const {
   return whole;
 }
 
+BlockFields::Whole BlockFields::draw_bits(const std::vector<Dim>& shape) const {
+  Whole whole{shape, {}};
+  std::vector<std::int64_t> extents, tiles;
+  for (const Dim& extent : shape) {
+    extents.push_back(whole_extent(extent));
+    tiles.push_back((extents.back() + kTile - 1) / kTile);
+  }
+  std::vector<std::int64_t> flips(static_cast<std::size_t>(product(tiles)));
+  for (std::int64_t& flip : flips) flip = static_cast<std::int64_t>(random_.below(2));
+  const std::vector<std::int64_t> rows = dense_strides(tiles);
+  Walker at(Shape(extents.begin(), extents.end()), dense_strides(extents));
+  for (std::int64_t i = 0; i < product(extents); ++i, at.next()) {
+    std::int64_t tile = 0, bit = 0;
+    for (std::size_t axis = 0; axis < extents.size(); ++axis) {
+      tile += at.index[axis] / kTile * rows[axis];
+      bit += at.index[axis] % kTile;
+    }
+    Formal element = field_->integer((bit + flips[static_cast<std::size_t>(tile)]) % 2);
+    element.bit = true;
+    whole.elements.push_back(element);
+  }
+  return whole;
+}
+
 BlockFields::Whole BlockFields::constant(double value) const {
   return {{}, {field_->constant(value)}};
 }

@@ -50,6 +50,8 @@ class BlockFields {
     std::vector<Formal> elements;
   };
   Whole draw(const std::vector<Dim>& shape) const;
+  // Zeros and ones; each is among any two neighbours in a tile, so that no tile is masked whole.
+  Whole draw_bits(const std::vector<Dim>& shape) const;
   Whole constant(double value) const;
 
   BlockValue load(const Whole& tensor, std::span<const int> cuts) const;

@@ -36,7 +36,6 @@ std::optional<Graph> apply(const Graph& prepared, const Recipe& recipe);
 struct Limits {
   int threads = 1;
   std::size_t candidates = 8;  // per fusion
-  double seconds = 5.0;        // of searching one subprogram
   std::function<bool()> stop;  // asked now and then
   BlockMachine machine = {};   // what programs are priced with
 };

@@ -84,7 +84,10 @@ char letter_of(Kind kind) { return "LCASMRZ"[static_cast<int>(kind)]; }
 std::optional<std::string> encode(const BlockStep& step) {
   std::string text(1, letter_of(step.kind));
   if (step.kind == Kind::kLoad) return text + std::to_string(step.input) + ":" + join(step.cuts);
-  if (step.kind == Kind::kConstant) return text + fmt::format("{}", step.constant);
+  if (step.kind == Kind::kConstant) {
+    text += fmt::format("{}", step.constant);
+    return step.attrs.has("dtype") ? text + ":" + *encode(Attr(step.attrs.dtype("dtype"))) : text;
+  }
   if (step.kind == Kind::kApply) {
     text += std::string(step.op->name) + ":";
     bool first = true;
@@ -112,7 +115,8 @@ BlockStep decode_step(std::string_view text) {
     step.input = number<std::size_t>(fields[0]);
     step.cuts = numbers<int>(fields[1]);
   } else if (step.kind == Kind::kConstant) {
-    step.constant = number<double>(rest);
+    step.constant = number<double>(fields[0]);
+    if (fields.size() == 2) step.attrs.set("dtype", decode_attr(fields[1]));
   } else if (step.kind == Kind::kApply) {
     require(fields.size() == 3, "recipe: expected op:attributes:operands, got '{}'", rest);
     step.op = &find_op(fields[0]);
