@@ -82,6 +82,7 @@ class Judge {
  private:
   using References = std::vector<ReferenceOutputs>;  // per binding
 
+  Verdict proof_of(const Graph& small, std::size_t candidates) const;
   // The recipe for an instance of the program, or for the program where there is none.
   std::optional<Graph> candidate(const Recipe& recipe, const std::optional<Graph>& instance) const;
 

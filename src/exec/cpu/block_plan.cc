@@ -405,6 +405,8 @@ class Planner {
 
   bool wants_memory(NodeId id) const {
     const Node& node = plan_.node(id);
+    // Positions have no tile to lie in, and cost nothing to compute again.
+    if (node.types[0].dtype == DType::kI64) return false;
     std::size_t uses = 0;
     for (const NodeId reader : readers_[static_cast<std::size_t>(id)]) {
       const Node& user = plan_.node(reader);
