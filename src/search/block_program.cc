@@ -76,18 +76,25 @@ class Prices {
     return elements_of(space_.values()[step.operands[1]].value);
   }
 
+  // To write a tile that the core's own cache does not hold, and to read it again.
+  double spilled(double elements) const {
+    const double bytes = 4.0 * elements;
+    return bytes > machine_.cache_bytes ? 2.0 * bytes / machine_.bytes_per_s : 0.0;
+  }
+
   double apply(const BlockStep& step, const BlockValue& value, double elements) const {
     const std::string_view name = step.op->name;
     const double times = trips(value);
     if (name == "matmul") {
       const BlockValue& a = space_.values()[step.operands[0]].value;
-      return 2.0 * elements * extent(a.axes.back()) * times / machine_.flops_per_s;
+      return times *
+             (2.0 * elements * extent(a.axes.back()) / machine_.flops_per_s + spilled(elements));
     }
     double work = elements;
     for (const std::size_t operand : step.operands) {
       work = std::max(work, elements_of(space_.values()[operand].value));
     }
-    return work * times * element_seconds(machine_, name);
+    return times * (work * element_seconds(machine_, name) + spilled(elements));
   }
 
   const BlockSpace& space_;
@@ -193,6 +200,7 @@ BlockMachine block_machine(const CpuMachine& machine, int threads) {
           .exp_per_s = machine.exp_per_second,
           .div_per_s = machine.div_per_second,
           .sqrt_per_s = machine.sqrt_per_second,
+          .cache_bytes = static_cast<double>(machine.l2_bytes),
           .threads = threads};
 }
 

@@ -31,6 +31,7 @@ struct BlockMachine {
   double exp_per_s = 0.0;
   double div_per_s = 0.0;
   double sqrt_per_s = 0.0;
+  double cache_bytes = 0.0;  // its share of the cache in which tiles should stay
   int threads = 1;
 };
 BlockMachine block_machine(const CpuMachine& machine, int threads);

@@ -42,9 +42,10 @@ std::vector<std::size_t> cut_axes(const Tiling& tiling) {
   return axes;
 }
 
-// How many operators are enumerated; of larger subprograms, or where that was not enough to find a
-// program within the limits of a space, parts are taken as they are (cones.h).
-constexpr std::size_t kMostNodes[] = {12, 9, 6};
+// Subprograms of up to so many operators are enumerated whole. Of larger ones, and where the limits
+// of a space were met before a program was found, parts are taken as they are (cones.h).
+constexpr std::size_t kMostNodes = 12;
+constexpr std::size_t kFewerNodes[] = {kMostNodes, 9, 6};
 constexpr int kDetour = 4;  // operators more than the subprogram has
 constexpr std::size_t kWays = 2;
 
@@ -61,12 +62,13 @@ class BlockSearch {
   }
 
   Candidates run() {
-    std::size_t before = 0;
-    for (const std::size_t most : kMostNodes) {
+    std::size_t before = operator_nodes(simple_).size() + 1;
+    for (const std::size_t most : kFewerNodes) {
+      if (before > kMostNodes + 1 && most == kMostNodes) continue;
       const auto collapsed = collapse(simple_, most);
       if (!collapsed || !BlockSpace::accepts(collapsed->program)) break;
       const std::size_t nodes = operator_nodes(collapsed->program).size();
-      if (nodes > most || nodes == before) continue;
+      if (nodes > most || nodes >= before) continue;
       before = nodes;
       explore_all(*collapsed, static_cast<int>(nodes) + kDetour);
       if (!found_.empty() || out_of_time()) break;

@@ -58,8 +58,8 @@ struct BlockStep {
 
 struct SpaceLimits {
   int operators = 12;  // of one program, loads and constants not counted
-  std::size_t values = 8000;
-  std::int64_t evaluations = 80000;  // of operations on the small instance
+  std::size_t values = 5000;
+  std::int64_t evaluations = 50000;  // of operations on the small instance
   bool prune_terms = true;
   // Exponentials only of what the program itself takes exponentials of (a running maximum counts as
   // the maximum): without the shift of a safe softmax they would overflow.
