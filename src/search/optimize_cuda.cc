@@ -85,9 +85,8 @@ class CudaOptimizer {
     return chosen;
   }
 
-  // Of one multiprocessor.
-  BlockMachine block_machine() const {
-    const double units = machine_.multiprocessors;
+  // Of a share of the GPU: one of `units`.
+  BlockMachine block_machine(double units) const {
     const double special = machine_.special_per_second / units;
     return {.flops_per_s = machine_.flops_f32 / units,
             .bytes_per_s = machine_.bytes_per_second / units,
@@ -97,13 +96,14 @@ class CudaOptimizer {
             .sqrt_per_s = special};
   }
 
+  // The GPU as one core: kernels with few blocks are left to the cost model of kernels.
   Rates rates() const {
     Rates rates;
-    rates.core = block_machine();
-    rates.core.threads = machine_.multiprocessors;
+    rates.core = block_machine(1.0);
     // The size of the cache is not described: values between kernels are taken to leave it.
-    rates.near_bytes_per_s = machine_.cache_bytes_per_second / machine_.multiprocessors;
+    rates.near_bytes_per_s = machine_.cache_bytes_per_second;
     rates.kernel_s = machine_.launch_seconds;
+    rates.task_s = 0.0;
     return rates;
   }
 
@@ -111,7 +111,7 @@ class CudaOptimizer {
   std::vector<Candidate> candidates(const Graph& program, CudaRegion& row) const {
     Limits limits;
     limits.threads = machine_.multiprocessors;
-    limits.machine = block_machine();
+    limits.machine = block_machine(machine_.multiprocessors);
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     std::vector<Candidate> found;
     std::vector<Recipe> recipes = generate(program, limits).recipes;

@@ -68,11 +68,11 @@ class Widening {
                      [](const auto& a, const auto& b) { return a.nodes.size() > b.nodes.size(); });
     std::vector<std::size_t> owner = owners(order_.size(), chosen);
     for (const CoverCandidate& candidate : candidates) {
-      const std::set<std::size_t> inside = held(candidate, chosen, owner);
-      if (inside.empty() || !is_as_good(candidate, inside, chosen)) continue;
+      const std::optional<std::set<std::size_t>> inside = held(candidate, chosen, owner);
+      if (!inside || !is_as_good(candidate, *inside, chosen)) continue;
       Chosen wider = {candidate};
       for (std::size_t r = 0; r < chosen.size(); ++r) {
-        if (!inside.contains(r)) wider.push_back(chosen[r]);
+        if (!inside->contains(r)) wider.push_back(chosen[r]);
       }
       if (!can_run(order_, wider)) continue;
       chosen = std::move(wider);
@@ -82,20 +82,22 @@ class Widening {
   }
 
  private:
-  // The chosen regions in the candidate; none when one of them is partly outside, or is all of it.
-  static std::set<std::size_t> held(const CoverCandidate& candidate, const Chosen& chosen,
-                                    const std::vector<std::size_t>& owner) {
+  // The chosen regions in the candidate; nothing when one of them is partly outside, or is all of
+  // it.
+  static std::optional<std::set<std::size_t>> held(const CoverCandidate& candidate,
+                                                   const Chosen& chosen,
+                                                   const std::vector<std::size_t>& owner) {
     std::set<std::size_t> regions;
-    std::size_t nodes = 0;
+    std::size_t outside = 0;
     for (const std::size_t n : candidate.nodes) {
       if (owner[n] != kAlone && regions.insert(owner[n]).second) {
-        nodes += chosen[owner[n]].nodes.size();
+        outside += chosen[owner[n]].nodes.size();
       }
     }
-    for (const std::size_t n : candidate.nodes) nodes -= owner[n] != kAlone ? 1 : 0;
+    for (const std::size_t n : candidate.nodes) outside -= owner[n] != kAlone ? 1 : 0;
     const bool same =
         regions.size() == 1 && chosen[*regions.begin()].nodes.size() == candidate.nodes.size();
-    return nodes == 0 && !same ? regions : std::set<std::size_t>();
+    return outside == 0 && !same ? std::optional(std::move(regions)) : std::nullopt;
   }
 
   bool is_as_good(const CoverCandidate& candidate, const std::set<std::size_t>& inside,
@@ -135,7 +137,8 @@ Chosen with_convolutions(const OperatorGraph& operators, Chosen chosen) {
 Partition partition(const Graph& prepared, const Rates& rates, const PartitionOptions& options) {
   const CostModel costs(prepared, rates, choose_bindings(prepared, kLargestBinding));
   const OperatorGraph operators(prepared);
-  std::vector<CoverCandidate> candidates = candidate_regions(operators, costs, options.limits);
+  RegionCandidates found = candidate_regions(operators, costs, options.limits);
+  std::vector<CoverCandidate>& candidates = found.regions;
   if (!options.whole) {
     std::erase_if(candidates,
                   [&](const auto& c) { return c.nodes.size() == operators.nodes.size(); });
@@ -149,6 +152,7 @@ Partition partition(const Graph& prepared, const Rates& rates, const PartitionOp
   }
   Partition result;
   result.candidates = candidates.size();
+  result.programs = found.programs;
   chosen = Widening(operators.order, alone, options.tolerance)
                .run(std::move(chosen), std::move(candidates));
   result.fused_s = -saving_of(chosen);

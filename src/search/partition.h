@@ -27,6 +27,7 @@ struct Partition {
   double fused_s = 0.0;  // with the regions as blocks
   bool exact = true;     // false: the beam was full, and a better choice of regions may exist
   std::size_t candidates = 0;
+  std::size_t programs = 0;  // different structures among what was looked at
 };
 
 // The best choice among candidate_regions(), each of which can be tiled, such that all can run in

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "exec/lower/lower.h"
 #include "graph/op_def.h"
 #include "graph/simplify.h"
 #include "search/candidates.h"
+#include "search/operator_graph.h"
 #include "search/region.h"
 #include "search/tile_choices.h"
 
@@ -219,19 +221,21 @@ double Times::of_block(const Graph& graph, const Node& node) const {
   return rates_.kernel_s + rounds * rates_.task_s + uneven * in_parallel(work_s, moved);
 }
 
-std::vector<double> nodes_alone(const Graph& prepared, const Times& times) {
-  std::vector<double> seconds(prepared.nodes.size(), 0.0);
-  std::vector<bool> known(prepared.nodes.size(), false);  // from weights alone, at load
-  for (std::size_t n = 0; n < seconds.size(); ++n) {
-    const Node& node = prepared.nodes[n];
-    const Input* input = prepared.input(static_cast<NodeId>(n));
-    known[n] = input == nullptr || input->role == Role::kWeight;
-    for (const Value& v : node.inputs) {
-      known[n] = known[n] && known[static_cast<std::size_t>(v.node)];
-    }
-    if (!known[n]) seconds[n] = times.of_node(prepared, node);
-  }
-  return seconds;
+// The first choices of the rules, and the one with the longest rows, where least is computed twice.
+std::vector<Tiling> few_tilings(const Graph& region, int threads) {
+  constexpr std::size_t kFew = 2;
+  std::vector<Tiling> few = tilings_of(region, threads);
+  if (few.size() <= kFew) return few;
+  const auto columns = [](const Tiling& tiling) {
+    const std::int64_t last = tiling.tile.empty() ? 0 : tiling.tile.back();
+    return last == 0 ? std::numeric_limits<std::int64_t>::max() : last;
+  };
+  std::swap(few[kFew],
+            *std::max_element(few.begin() + kFew, few.end(), [&](const Tiling& x, const Tiling& y) {
+              return columns(x) < columns(y);
+            }));
+  few.resize(kFew + 1);
+  return few;
 }
 
 // What can be tiled at all can be tiled by one of these.
@@ -262,10 +266,15 @@ Rates rates_of(const CpuMachine& machine, int threads) {
 
 CostModel::CostModel(const Graph& prepared, const Rates& rates, const std::vector<Sizes>& bindings)
     : rates_(rates), alone_(prepared.nodes.size(), 0.0) {
+  const std::vector<bool> loaded = loaded_nodes(prepared);
   std::vector<std::vector<double>> nodes;
   std::vector<double> totals;
   for (const Sizes& sizes : bindings) {
-    nodes.push_back(nodes_alone(prepared, Times(rates, sizes)));
+    const Times times(rates, sizes);
+    nodes.emplace_back();
+    for (std::size_t n = 0; n < alone_.size(); ++n) {
+      nodes.back().push_back(loaded[n] ? 0.0 : times.of_node(prepared, prepared.nodes[n]));
+    }
     totals.push_back(std::accumulate(nodes.back().begin(), nodes.back().end(), 0.0));
   }
   for (std::size_t b = 0; b < bindings.size(); ++b) {
@@ -286,7 +295,6 @@ double CostModel::of(const Graph& simple) const {
 
 std::optional<CostModel::Fused> CostModel::in_one_block(const Graph& program,
                                                         const Region& part) const {
-  constexpr std::size_t kMostTries = 5;
   const Graph region = cut(program, part);
   if (region.outputs.empty()) return std::nullopt;
   std::optional<Fused> best;
@@ -296,9 +304,7 @@ std::optional<CostModel::Fused> CostModel::in_one_block(const Graph& program,
     const double seconds = of(*tiled);
     if (!best || seconds < best->seconds) best = Fused{{{part, tiling}}, seconds};
   };
-  std::vector<Tiling> tilings = tilings_of(region, rates_.core.threads);
-  if (tilings.size() > kMostTries) tilings.resize(kMostTries);
-  for (const Tiling& tiling : tilings) consider(tiling);
+  for (const Tiling& tiling : few_tilings(region, rates_.core.threads)) consider(tiling);
   for (const Tiling& tiling : plain_tilings(root_shape(region).size())) {
     if (!best) consider(tiling);
   }

@@ -34,12 +34,11 @@ class CostModel {
   // results; views, and what depends on weights alone, are free.
   const std::vector<double>& alone() const { return alone_; }
 
-  // A region that was cut out of the graph as blocks, each with the best of a few tilings: as one,
-  // or as two (what prepares the operands of products, and the rest) where that is faster. The
-  // border of a block crosses memory or caches, what is inside does not, and every task computes
-  // all that it needs, so that some things are computed often.
+  // Regions of a program that was cut out of the graph as blocks, each with the best of a few
+  // tilings. The border of a block crosses memory or caches, what is inside does not, and every
+  // task computes all that it needs, so that some things are computed often.
   struct Block {
-    Region region;  // of the cut-out graph
+    Region region;  // of the program
     Tiling tiling;
   };
   struct Fused {
@@ -47,14 +46,15 @@ class CostModel {
     double seconds = 0.0;
   };
   // Nothing when the region cannot be tiled.
-  std::optional<Fused> fused(const Graph& region) const;
+  std::optional<Fused> in_one_block(const Graph& program, const Region& region) const;
+  // The whole program as one block or, where that is faster, as two: what prepares the operands of
+  // products, and the rest.
+  std::optional<Fused> fused(const Graph& program) const;
 
   // Of a simplified graph as it is, blocks among its nodes or not.
   double of(const Graph& simple) const;
 
  private:
-  std::optional<Fused> in_one_block(const Graph& program, const Region& region) const;
-
   struct Binding {
     Sizes sizes;
     double weight = 1.0;

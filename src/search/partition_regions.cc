@@ -1,152 +1,18 @@
 // Growing and enumerating convex sets, each structure priced once.
 #include "search/partition_regions.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <set>
-#include <string>
 #include <unordered_map>
 
 #include "graph/op_def.h"
-#include "search/conv_regions.h"
+#include "search/candidates.h"
 #include "search/region.h"
+#include "search/region_structure.h"
 
 namespace lamina::search {
 namespace {
-
-using Positions = std::vector<std::size_t>;  // ascending
-
-struct PositionsHash {
-  template <class T>
-  std::size_t operator()(const std::vector<T>& numbers) const {
-    std::uint64_t sum = numbers.size();
-    for (const T number : numbers) {
-      sum = (sum ^ static_cast<std::uint64_t>(number)) * 0x9e3779b97f4a7c15ULL;
-      sum ^= sum >> 29;
-    }
-    return static_cast<std::size_t>(sum);
-  }
-};
-
-// Numbers for texts: equal texts have equal numbers.
-class Interned {
- public:
-  int of(const std::string& text) {
-    return numbers_.try_emplace(text, static_cast<int>(numbers_.size())).first->second;
-  }
-
- private:
-  std::map<std::string, int> numbers_;
-};
-
-// Describes regions by numbers such that equal descriptions mean equal cuts, up to names.
-class Structures {
- public:
-  explicit Structures(const OperatorGraph& operators) : operators_(operators) {
-    const Graph& graph = operators.graph;
-    Interned texts;
-    position_.assign(graph.nodes.size(), kOutside);
-    for (std::size_t p = 0; p < operators.nodes.size(); ++p) {
-      position_[static_cast<std::size_t>(operators.nodes[p])] = static_cast<int>(p);
-    }
-    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-      const Input* input = graph.input(static_cast<NodeId>(n));
-      labels_.push_back(texts.of(label(graph.nodes[n], input)));
-      for (const Type& type : graph.nodes[n].types) {
-        const bool weight = input != nullptr && input->role == Role::kWeight;
-        types_.resize(n + 1);
-        types_[n].push_back(texts.of((weight ? "weight " : "value ") + to_string(type)));
-      }
-      types_.resize(n + 1);
-    }
-    read_at_end_.assign(graph.nodes.size(), false);
-    for (const Output& output : graph.outputs) mark(output.value);
-    for (const Update& update : graph.updates) mark(update.next);
-  }
-
-  std::vector<int> describe(const Positions& region) const {
-    std::vector<int> text;
-    std::vector<Value> border;
-    for (const std::size_t p : region) {
-      const Node& node = node_at(p);
-      text.push_back(labels_[id_at(p)]);
-      for (const Value& input : node.inputs) describe(region, input, border, text);
-      text.push_back(is_read_outside(region, p) ? kRead : kUnread);
-    }
-    return text;
-  }
-
- private:
-  static constexpr int kOutside = -1;
-  // Marks in descriptions; labels and types are not negative.
-  static constexpr int kInside = -1;
-  static constexpr int kBorder = -2;
-  static constexpr int kRead = -3;
-  static constexpr int kUnread = -4;
-
-  static std::string label(const Node& node, const Input* input) {
-    if (input != nullptr) return "input";
-    // The node as the only one of a graph: its text without operands.
-    std::string text(node.op->name);
-    for (const auto& [name, attr] : node.attrs) text += "|" + name + "=" + text_of(attr);
-    for (const Type& type : node.types) text += "|" + to_string(type);
-    for (const Graph& inner : node.graphs) text += "|" + structure_hash(inner);
-    return text;
-  }
-
-  static std::string text_of(const Attr& attr) {
-    struct Visitor {
-      std::string operator()(bool b) const { return b ? "true" : "false"; }
-      std::string operator()(std::int64_t i) const { return std::to_string(i); }
-      std::string operator()(double d) const { return fmt::format("{:a}", d); }
-      std::string operator()(const std::string& s) const { return s; }
-      std::string operator()(DType t) const { return std::string(traits(t).name); }
-      std::string operator()(const Dims& dims) const { return to_string(dims); }
-      std::string operator()(const std::vector<double>& reals) const {
-        std::string text;
-        for (const double real : reals) text += fmt::format("{:a},", real);
-        return text;
-      }
-    };
-    return std::visit(Visitor{}, attr);
-  }
-
-  std::size_t id_at(std::size_t p) const { return static_cast<std::size_t>(operators_.nodes[p]); }
-  const Node& node_at(std::size_t p) const { return operators_.graph.nodes[id_at(p)]; }
-  void mark(Value value) { read_at_end_[static_cast<std::size_t>(value.node)] = true; }
-
-  void describe(const Positions& region, Value input, std::vector<Value>& border,
-                std::vector<int>& text) const {
-    const auto n = static_cast<std::size_t>(input.node);
-    const auto p = static_cast<std::size_t>(position_[n]);
-    const auto inside = std::lower_bound(region.begin(), region.end(), p);
-    if (position_[n] != kOutside && inside != region.end() && *inside == p) {
-      text.insert(text.end(), {kInside, static_cast<int>(inside - region.begin()), input.output});
-      return;
-    }
-    const auto known = std::find(border.begin(), border.end(), input);
-    text.insert(text.end(), {kBorder, static_cast<int>(known - border.begin())});
-    if (known != border.end()) return;
-    border.push_back(input);
-    const bool literal = position_[n] == kOutside && operators_.graph.input(input.node) == nullptr;
-    text.push_back(literal ? labels_[n] : types_[n][static_cast<std::size_t>(input.output)]);
-  }
-
-  bool is_read_outside(const Positions& region, std::size_t p) const {
-    if (read_at_end_[id_at(p)]) return true;
-    const Positions& consumers = operators_.order.consumers(p);
-    return !std::includes(region.begin(), region.end(), consumers.begin(), consumers.end());
-  }
-
-  const OperatorGraph& operators_;
-  std::vector<int> position_;            // by node
-  std::vector<int> labels_;              // by node
-  std::vector<std::vector<int>> types_;  // by node and output
-  std::vector<bool> read_at_end_;        // by node
-};
 
 class Finder {
  public:
@@ -157,29 +23,38 @@ class Finder {
     }
   }
 
-  std::vector<CoverCandidate> run() {
-    const std::size_t count = operators_.order.size();
-    for (std::size_t seed = 0; seed < count; ++seed) {
-      if (!can_join(seed)) continue;
-      grow({seed}, {Towards::kConsumers});
-      grow({seed}, {Towards::kProducers});
-      grow({seed}, {Towards::kConsumers, Towards::kProducers});
-      grow({seed}, {Towards::kProducers, Towards::kConsumers});
-      grow({seed}, {Towards::kBoth});
+  RegionCandidates run() {
+    // Products, reductions and the like first: what grows around element-wise nodes is mostly found
+    // from there.
+    Positions seeds;
+    for (std::size_t p = 0; p < operators_.order.size(); ++p) {
+      if (can_join(p)) seeds.push_back(p);
     }
-    for (std::size_t seed = 0; seed < count; ++seed) {
-      if (can_join(seed)) enumerate(seed, limits_.enumerated / count);
-    }
-    return std::move(found_);
+    const auto others = std::stable_partition(seeds.begin(), seeds.end(), [&](std::size_t p) {
+      return node_at(p).op->kind != Kind::kElementwise;
+    });
+    const Positions first(seeds.begin(), others);
+    grow(lines_around(first, {Towards::kProducers, Towards::kConsumers}));
+    grow(lines_around(first, {Towards::kConsumers, Towards::kProducers}));
+    grow(lines_around({others, seeds.end()}, {Towards::kProducers, Towards::kConsumers}));
+    grow(lines_around({others, seeds.end()}, {Towards::kConsumers, Towards::kProducers}));
+    grow(lines_around(seeds, {Towards::kBoth}));
+    for (const std::size_t seed : seeds) enumerate(seed, limits_.enumerated / seeds.size());
+    return {std::move(found_), prices_.size()};
   }
 
  private:
   enum class Towards : std::uint8_t { kConsumers, kProducers, kBoth };
+  static constexpr int kPatience = 3;
 
   // A region has one output per node and no inner graphs (a block is a region already).
   bool can_join(std::size_t p) const {
-    const Node& node = operators_.graph.nodes[static_cast<std::size_t>(operators_.nodes[p])];
+    const Node& node = node_at(p);
     return operators_.free[p] && node.types.size() == 1 && node.graphs.empty();
+  }
+
+  const Node& node_at(std::size_t p) const {
+    return operators_.graph.nodes[static_cast<std::size_t>(operators_.nodes[p])];
   }
 
   double apart(const Positions& region) const {
@@ -190,14 +65,50 @@ class Finder {
 
   // What the region saves as blocks; nothing when it cannot be tiled.
   std::optional<double> saving(const Positions& region) {
-    const auto [entry, fresh] = savings_.try_emplace(structures_.describe(region), std::nullopt);
-    if (!fresh || savings_.size() > limits_.programs) return entry->second;
+    const Price& price = price_of(region);
+    if (!price.whole) return std::nullopt;
+    double seconds = *price.whole;
+    if (!price.before.empty()) {
+      const Positions before = at(region, price.before);
+      Positions rest;
+      std::set_difference(region.begin(), region.end(), before.begin(), before.end(),
+                          std::back_inserter(rest));
+      const std::optional<double> first = price_of(before).whole;
+      const std::optional<double> second = price_of(rest).whole;
+      if (first && second) seconds = std::min(seconds, *first + *second);
+    }
+    return apart(region) - seconds;
+  }
+
+  // Of a structure: as one block, and which of its nodes prepare operands of products (a block of
+  // their own may be faster).
+  struct Price {
+    std::optional<double> whole;
+    Positions before;  // numbers within the region
+  };
+
+  const Price& price_of(const Positions& region) {
+    const auto [entry, fresh] = prices_.try_emplace(structures_.describe(region));
+    if (!fresh || prices_.size() > limits_.programs) return entry->second;
     Region nodes;
     for (const std::size_t p : region) nodes.nodes.push_back(operators_.nodes[p]);
-    if (const auto fused = costs_.fused(cut(operators_.graph, nodes))) {
-      entry->second = apart(region) - fused->seconds;
+    const Graph program = cut(operators_.graph, nodes);
+    const std::vector<NodeId> all = operator_nodes(program);
+    Price& price = entry->second;
+    if (const auto fused = costs_.in_one_block(program, {all})) price.whole = fused->seconds;
+    const Region before = prologue(program);
+    if (!price.whole || before.nodes.size() == all.size()) return price;
+    for (const NodeId n : before.nodes) {
+      const auto number = std::lower_bound(all.begin(), all.end(), n) - all.begin();
+      price.before.push_back(static_cast<std::size_t>(number));
     }
-    return entry->second;
+    return price;
+  }
+
+  static Positions at(const Positions& region, const Positions& numbers) {
+    Positions found;
+    for (const std::size_t number : numbers) found.push_back(region[number]);
+    return found;
   }
 
   void offer(const Positions& region, double saved) {
@@ -234,35 +145,60 @@ class Finder {
     return found;
   }
 
-  // Steps that do not save more than the best stage are taken for a while: a sum alone saves
-  // nothing, the norm that it ends in does. So are steps to what cannot be tiled by itself.
-  void grow(Positions region, const std::vector<Towards>& directions) {
-    constexpr int kPatience = 5;
-    double best = 0.0;
-    for (const Towards towards : directions) {
-      for (int patience = kPatience; patience > 0;) {
-        std::optional<Positions> next = best_step(region, towards);
-        if (!next) break;
-        region = std::move(*next);
-        const std::optional<double> saved = saving(region);
-        if (saved) offer(region, *saved);
-        if (saved && *saved > best) {
-          best = *saved;
-          patience = kPatience;
-        } else {
-          --patience;
-        }
-      }
+  // A region that grows in one direction after another.
+  struct Line {
+    Positions region;
+    std::vector<Towards> directions;  // those that are left, the present one last
+    int patience = kPatience;
+    double best = 0.0;  // saving of the best stage
+    double now = 0.0;   // of the last one that could be tiled
+  };
+
+  static std::vector<Line> lines_around(const Positions& seeds, std::vector<Towards> directions) {
+    std::reverse(directions.begin(), directions.end());
+    std::vector<Line> lines;
+    for (const std::size_t seed : seeds) lines.push_back({{seed}, directions});
+    return lines;
+  }
+
+  // All regions grow step by step together, so that none is left out if the limit on programs is
+  // met.
+  void grow(std::vector<Line> lines) {
+    while (!lines.empty()) {
+      for (Line& line : lines) advance(line);
+      std::erase_if(lines, [](const Line& line) { return line.directions.empty(); });
     }
   }
 
-  std::optional<Positions> best_step(const Positions& region, Towards towards) {
+  // Steps that do not save more than the best stage are taken for a while: a sum alone saves
+  // nothing, the norm that it ends in does. So are steps to what cannot be tiled by itself.
+  void advance(Line& line) {
+    std::optional<Positions> next = step(line.region, line.directions.back(), line.now);
+    if (next) {
+      line.region = std::move(*next);
+      const std::optional<double> saved = saving(line.region);
+      if (saved) offer(line.region, *saved);
+      line.now = saved.value_or(line.now);
+      --line.patience;
+      if (saved && *saved > line.best) {
+        line.best = *saved;
+        line.patience = kPatience;
+      }
+    }
+    if (!next || line.patience == 0) {
+      line.directions.pop_back();
+      line.patience = kPatience;
+    }
+  }
+
+  std::optional<Positions> step(const Positions& region, Towards towards, double now) {
     std::optional<Positions> best;
     std::optional<double> most;
     for (const std::size_t next : neighbours(region, towards)) {
       std::optional<Positions> larger = joined(region, next);
       if (!larger) continue;
       const std::optional<double> saved = saving(*larger);
+      if (saved && *saved > now) return larger;
       if (best && (!saved || (most && *saved <= *most))) continue;
       most = saved;
       best = std::move(larger);
@@ -290,58 +226,15 @@ class Finder {
   const RegionLimits& limits_;
   Structures structures_;
   std::vector<double> alone_;  // by position
-  std::unordered_map<std::vector<int>, std::optional<double>, PositionsHash> savings_;
+  std::unordered_map<std::vector<int>, Price, NumbersHash> prices_;
   std::set<Positions> offered_;
   std::vector<CoverCandidate> found_;
 };
 
-Precedence precedence_of(const Graph& graph, const std::vector<NodeId>& nodes) {
-  std::vector<std::size_t> position(graph.nodes.size(), nodes.size());
-  std::vector<std::vector<std::size_t>> producers(nodes.size());
-  for (std::size_t p = 0; p < nodes.size(); ++p) {
-    position[static_cast<std::size_t>(nodes[p])] = p;
-    for (const Value& input : graph.nodes[static_cast<std::size_t>(nodes[p])].inputs) {
-      const std::size_t from = position[static_cast<std::size_t>(input.node)];
-      std::vector<std::size_t>& list = producers[p];
-      if (from < nodes.size() && std::find(list.begin(), list.end(), from) == list.end()) {
-        list.push_back(from);
-      }
-    }
-  }
-  return Precedence(std::move(producers));
-}
-
-// By node: computed from weights alone.
-std::vector<bool> constant_nodes(const Graph& graph) {
-  std::vector<bool> constant(graph.nodes.size());
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    const Node& node = graph.nodes[n];
-    const Input* input = graph.input(static_cast<NodeId>(n));
-    constant[n] = input != nullptr
-                      ? input->role == Role::kWeight
-                      : std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value value) {
-                          return constant[static_cast<std::size_t>(value.node)];
-                        });
-  }
-  return constant;
-}
-
 }  // namespace
 
-OperatorGraph::OperatorGraph(const Graph& from)
-    : graph(from),
-      nodes(operator_nodes(from)),
-      order(precedence_of(from, nodes)),
-      convolutions(convolution_regions(from)) {
-  std::vector<bool> held = constant_nodes(from);
-  for (const Region& region : convolutions) {
-    for (const NodeId n : region.nodes) held[static_cast<std::size_t>(n)] = true;
-  }
-  for (const NodeId n : nodes) free.push_back(!held[static_cast<std::size_t>(n)]);
-}
-
-std::vector<CoverCandidate> candidate_regions(const OperatorGraph& operators,
-                                              const CostModel& costs, const RegionLimits& limits) {
+RegionCandidates candidate_regions(const OperatorGraph& operators, const CostModel& costs,
+                                   const RegionLimits& limits) {
   return Finder(operators, costs, limits).run();
 }
 
