@@ -201,6 +201,7 @@ BlockMachine block_machine(const CpuMachine& machine, int threads) {
           .div_per_s = machine.div_per_second,
           .sqrt_per_s = machine.sqrt_per_second,
           .cache_bytes = static_cast<double>(machine.l2_bytes),
+          .launch_s = machine.launch_seconds,
           .threads = threads};
 }
 

@@ -19,6 +19,9 @@ struct BlockProgram {
   bool loops = false;
   std::vector<BlockStep> steps;  // operands are numbers of earlier steps
   std::vector<std::size_t> outputs;
+  // Parts of the loop that run side by side, along a dimension of the grid of their own; a second
+  // kernel combines what they accumulate. 1: not split.
+  std::int64_t split = 1;
 
   bool operator==(const BlockProgram&) const = default;
 };
@@ -32,6 +35,7 @@ struct BlockMachine {
   double div_per_s = 0.0;
   double sqrt_per_s = 0.0;
   double cache_bytes = 0.0;  // its share of the cache in which tiles should stay
+  double launch_s = 0.0;     // of one kernel
   int threads = 1;
 };
 BlockMachine block_machine(const CpuMachine& machine, int threads);
@@ -49,8 +53,9 @@ std::vector<PricedProgram> cheapest(const BlockSpace& space, const Tiling& tilin
                                     const BlockMachine& machine, const Sizes& sizes,
                                     std::size_t count);
 
-// `program` as one block node: tiles of the axes in the grid, and of the loop, are those of the
-// tiling. nullopt where an axis does not exist.
+// `program` as one block node, or two where the loop is split: tiles of the axes in the grid, and
+// of the loop, are those of the tiling. nullopt where an axis does not exist, or where the loop
+// cannot be split: something that it accumulates is the same for several tasks.
 std::optional<Graph> to_graph(const Graph& program, const BlockProgram& block,
                               const Tiling& tiling);
 

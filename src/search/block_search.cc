@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <mutex>
 
 #include "base/thread_pool.h"
@@ -136,11 +137,34 @@ class BlockSearch {
         for (PricedProgram& priced :
              cheapest(space, tiling, machine(), sizes_of(program_), kWays)) {
           priced.program = restore(priced.program, collapsed, simple_);
+          split(priced, tiling);
           result.found.push_back({std::move(priced), tiling});
         }
       }
     }
     return result;
+  }
+
+  // Where there are fewer tasks than threads: parts of the loop side by side, if that is predicted
+  // to be faster, a second kernel included.
+  void split(PricedProgram& priced, const Tiling& tiling) const {
+    const std::int64_t tasks = count_tasks(program_, tiling);
+    if (!priced.program.loops || tasks >= limits_.threads) return;
+    const auto rounds = [&](std::int64_t count) {
+      return std::ceil(static_cast<double>(count) / limits_.threads);
+    };
+    const double task = priced.seconds / rounds(tasks);
+    BlockProgram best = priced.program;
+    for (std::int64_t parts = 2; parts <= 2 * limits_.threads; parts *= 2) {
+      const double seconds =
+          task / static_cast<double>(parts) * rounds(tasks * parts) + limits_.machine.launch_s;
+      BlockProgram program = priced.program;
+      program.split = parts;
+      if (seconds >= priced.seconds || !to_graph(simple_, program, tiling)) continue;
+      priced.seconds = seconds;
+      best = std::move(program);
+    }
+    priced.program = std::move(best);
   }
 
   std::vector<std::int64_t> loop_tiles(const BlockShape& shape) const {

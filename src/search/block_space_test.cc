@@ -167,3 +167,38 @@ TEST_CASE("a search stops when told to") {
   CHECK_FALSE(space.run([&] { return ++asked > 3; }));
   CHECK_FALSE(space.statistics().complete);
 }
+
+TEST_CASE("a loop is split over the grid, and a second kernel combines the parts") {
+  const auto check_split = [](const char* text, const BlockShape& shape, const Tiling& tiling) {
+    const Graph graph = program(text);
+    BlockSpace space(graph, shape, {.operators = 12});
+    space.run();
+    const auto programs = cheapest(space, tiling, block_machine(test_machine(), 1), {}, 4);
+    REQUIRE_FALSE(programs.empty());
+    int split = 0;
+    for (PricedProgram priced : programs) {
+      priced.program.split = 2;
+      const auto block = to_graph(graph, priced.program, tiling);
+      if (!block) continue;
+      ++split;
+      validate(*block);
+      CHECK(std::count_if(block->nodes.begin(), block->nodes.end(),
+                          [](const Node& node) { return node.op->name == "block"; }) == 2);
+      const Verdict verdict = verify(graph, *block, {.shrink_witness = false});
+      CHECK_MESSAGE(verdict.outcome == Outcome::kEquivalent, verdict.reason, "\n",
+                    print_graph(*block));
+    }
+    return split;
+  };
+  CHECK(check_split(kAttention, {{0, 1}, Dim(7)}, {{1, 2, 0}, 2}) > 0);
+  const char* const kProduct = R"(lamina 1
+graph g(x: f32[3, 9], w: f32[9, 6]) {
+  y = relu(matmul(x, w))
+  return y
+}
+)";
+  // Ragged: five iterations in two parts of three, the last of which is short.
+  CHECK(check_split(kProduct, {{0, 1}, Dim(9)}, {{2, 4}, 2}) > 0);
+  // A norm that the loop accumulates is the same for all columns: two tasks would write it.
+  CHECK(check_split(kNormLinear, {{1}, Dim(8)}, {{0, 4}, 2}) < 4);
+}

@@ -153,6 +153,7 @@ class Restorer {
   BlockProgram run() {
     result_.grid = found_.grid;
     result_.loops = found_.loops;
+    result_.split = found_.split;
     std::vector<std::size_t> numbers;
     for (const BlockStep& step : found_.steps) {
       if (step.kind == BlockStep::Kind::kLoad) {

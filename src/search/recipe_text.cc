@@ -134,7 +134,8 @@ BlockStep decode_step(std::string_view text) {
 }
 
 std::optional<std::string> encode(const BlockProgram& program) {
-  std::string text = join(program.grid) + (program.loops ? ":1|" : ":0|");
+  std::string text =
+      join(program.grid) + ":" + std::to_string(program.loops ? program.split : 0) + "|";
   for (const BlockStep& step : program.steps) {
     const auto line = encode(step);
     if (!line) return std::nullopt;
@@ -147,8 +148,10 @@ BlockProgram decode_program(std::string_view text) {
   const auto lines = split(text, '|');
   require(lines.size() >= 3, "recipe: a block program of {} lines", lines.size());
   const auto head = split(lines[0], ':');
-  require(head.size() == 2, "recipe: expected grid:loops, got '{}'", lines[0]);
-  BlockProgram program{numbers<std::size_t>(head[0]), head[1] == "1", {}, {}};
+  require(head.size() == 2, "recipe: expected grid:parts of the loop, got '{}'", lines[0]);
+  const auto parts = number<std::int64_t>(head[1]);
+  BlockProgram program{numbers<std::size_t>(head[0]), parts > 0, {}, {}};
+  program.split = std::max<std::int64_t>(1, parts);
   for (std::size_t i = 1; i + 1 < lines.size(); ++i) {
     program.steps.push_back(decode_step(lines[i]));
     for (const std::size_t operand : program.steps.back().operands) {

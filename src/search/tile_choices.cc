@@ -29,16 +29,6 @@ std::vector<std::int64_t> tiles_of(std::int64_t extent, std::vector<std::int64_t
   return tiles;
 }
 
-std::int64_t count_tasks(const Graph& program, const Tiling& tiling) {
-  std::int64_t tasks = 1;
-  const Dims& shape = root_shape(program);
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (tiling.tile[i] == 0) continue;
-    tasks *= (typical(program, shape[i]) + tiling.tile[i] - 1) / tiling.tile[i];
-  }
-  return tasks;
-}
-
 // Products: rows by columns, one batch entry at a time.
 std::vector<Tiling> product_tilings(const Graph& program) {
   const Dims& shape = root_shape(program);
@@ -118,6 +108,16 @@ Sizes sizes_of(const Graph& program) {
 
 std::int64_t typical(const Graph& program, const Dim& dim) {
   return dim.evaluate(sizes_of(program));
+}
+
+std::int64_t count_tasks(const Graph& program, const Tiling& tiling) {
+  std::int64_t tasks = 1;
+  const Dims& shape = root_shape(program);
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (tiling.tile[i] == 0) continue;
+    tasks *= (typical(program, shape[i]) + tiling.tile[i] - 1) / tiling.tile[i];
+  }
+  return tasks;
 }
 
 std::vector<Tiling> tilings_of(const Graph& program, int threads) {

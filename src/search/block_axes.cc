@@ -1,0 +1,91 @@
+// Following axes through the steps of a block program.
+#include "search/block_axes.h"
+
+#include <algorithm>
+
+#include "graph/op_def.h"
+
+namespace lamina::search {
+namespace {
+
+using Axes = std::vector<TileAxis>;
+
+// Axes of an element-wise result, aligned at the end; axes of one element give way.
+Axes joined(const std::vector<const Axes*>& operands) {
+  std::size_t rank = 0;
+  for (const Axes* axes : operands) rank = std::max(rank, axes->size());
+  Axes result(rank, TileAxis{Dim(1), kWhole});
+  for (const Axes* axes : operands) {
+    const std::size_t skip = rank - axes->size();
+    for (std::size_t i = 0; i < axes->size(); ++i) {
+      if ((*axes)[i].extent != Dim(1)) result[skip + i] = (*axes)[i];
+    }
+  }
+  return result;
+}
+
+Axes product(const Axes& a, const Axes& b) {
+  const Axes rows(a.begin(), a.end() - 2), columns(b.begin(), b.end() - 2);
+  Axes result = joined({&rows, &columns});
+  result.push_back(a[a.size() - 2]);
+  result.push_back(b.back());
+  return result;
+}
+
+Axes transposed(const Axes& x, std::vector<std::int64_t> axes) {
+  const auto rank = static_cast<std::int64_t>(x.size());
+  for (std::int64_t i = rank; axes.size() < x.size(); --i) axes.push_back(i - 1);
+  Axes result;
+  for (const std::int64_t axis : axes) {
+    result.push_back(x[static_cast<std::size_t>(axis < 0 ? axis + rank : axis)]);
+  }
+  return result;
+}
+
+Axes reduced(const Axes& x, const Attrs& attrs) {
+  const auto rank = static_cast<std::int64_t>(x.size());
+  Axes result;
+  const std::vector<std::int64_t> axes = attrs.integers("axes");
+  for (std::int64_t i = 0; i < rank; ++i) {
+    const bool gone = axes.empty() || std::any_of(axes.begin(), axes.end(), [&](std::int64_t axis) {
+                        return (axis < 0 ? axis + rank : axis) == i;
+                      });
+    if (!gone) result.push_back(x[static_cast<std::size_t>(i)]);
+    if (gone && attrs.has("keepdims") && attrs.flag("keepdims")) result.push_back({Dim(1), kWhole});
+  }
+  return result;
+}
+
+Axes applied(const BlockStep& step, const std::vector<const Axes*>& operands) {
+  const std::string_view name = step.op->name;
+  if (name == "matmul") return product(*operands[0], *operands[1]);
+  if (name == "transpose") {
+    return transposed(*operands[0], step.attrs.has("axes") ? step.attrs.integers("axes")
+                                                           : std::vector<std::int64_t>());
+  }
+  if (name == "sum" || name == "reduce_max") return reduced(*operands[0], step.attrs);
+  return joined(operands);
+}
+
+}  // namespace
+
+std::vector<std::vector<TileAxis>> axes_of_steps(const Graph& program, const BlockProgram& block) {
+  std::vector<Axes> result;
+  for (const BlockStep& step : block.steps) {
+    std::vector<const Axes*> operands;
+    for (const std::size_t operand : step.operands) operands.push_back(&result[operand]);
+    Axes axes;
+    if (step.kind == BlockStep::Kind::kLoad) {
+      const Dims& shape = program.type({program.inputs[step.input].node, 0}).shape;
+      for (std::size_t i = 0; i < shape.size(); ++i) axes.push_back({shape[i], step.cuts[i]});
+    } else if (step.kind == BlockStep::Kind::kApply) {
+      axes = applied(step, operands);
+    } else if (step.kind != BlockStep::Kind::kConstant) {
+      axes = *operands[0];
+    }
+    result.push_back(std::move(axes));
+  }
+  return result;
+}
+
+}  // namespace lamina::search
