@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Measures the resident memory of served programs above that of an idle process.
 
-  .venv/bin/python bench/memory.py [served] [attention] [--lamina build/release/lamina] [--threads 2]
+  .venv/bin/python bench/memory.py [served] [attention] [--lamina PATH] [--threads 2]
 
-served, the bar: weights in the form that runs read (packed, or plain as an embedding's) + inputs and
-outputs + 1.2 x the planned arena + 16 MiB. The idle process is lamina serving a program of one
+served, the bar: weights in the form that runs read (packed, or plain as an embedding's) + inputs
+and outputs + 1.2 x the planned arena + 16 MiB. The idle process is lamina serving a program of one
 addition.
 
 attention: gqa (4096 keys) optimised, and as it was read. The bar: the most that is resident during
-runs above an idle process, inputs and outputs aside, is below a quarter of the matrix of scores, and
-the program has a running maximum and sums that are rescaled. What the search did to find it is
+runs above an idle process, inputs and outputs aside, is below a quarter of the matrix of scores,
+and the program has a running maximum and sums that are rescaled. What the search did to find it is
 printed ("searched" in its choice: by the search; else by the rules, which were faster here).
 
 Prints tables in Markdown, writes bench/results/memory.json and attention_memory.json; exit status 1

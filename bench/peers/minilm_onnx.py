@@ -1,7 +1,8 @@
 """Exports a BERT sentence encoder to ONNX: minilm_onnx.py MODEL_FOLDER OUT.onnx [batch]
 
 One sentence: "input_ids" i64[T] -> "last_hidden_state" f32[T, hidden], "sentence_embedding"
-f32[hidden]; with `batch` sentences of equal length, B of them along a first axis of all three. The same network as bert_encoder() of include/lamina/nn.h, in the operators that ONNX
+f32[hidden]; with `batch` sentences of equal length, B of them along a first axis
+of all three. The same network as bert_encoder() of include/lamina/nn.h, in the operators that ONNX
 Runtime has fused kernels for (LayerNormalization, erf-GELU, attention as MatMul and Softmax).
 """
 import json
@@ -56,7 +57,8 @@ class Exporter:
     def embeddings(self):
         words = self.emit("Gather", self.weight("embeddings.word_embeddings.weight"), "input_ids")
         positions = self.emit("Slice", self.weight("embeddings.position_embeddings.weight"),
-                              self.integers(0), self.emit("Shape", "input_ids", start=len(self.batch)),
+                              self.integers(0),
+                              self.emit("Shape", "input_ids", start=len(self.batch)),
                               self.integers(0))
         kind = self.constant("first type",
                              self.weights["embeddings.token_type_embeddings.weight"][0])
@@ -103,7 +105,8 @@ class Exporter:
         hidden = self.config["hidden_size"]
         info = helper.make_tensor_value_info
         graph = helper.make_graph(
-            self.nodes, "sentence_encoder", [info("input_ids", TensorProto.INT64, [*self.batch, "T"])],
+            self.nodes, "sentence_encoder",
+            [info("input_ids", TensorProto.INT64, [*self.batch, "T"])],
             [info("last_hidden_state", TensorProto.FLOAT, [*self.batch, "T", hidden]),
              info("sentence_embedding", TensorProto.FLOAT, [*self.batch, hidden])],
             list(self.constants.values()))

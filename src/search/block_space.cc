@@ -62,7 +62,12 @@ std::optional<std::size_t> BlockSpace::reduced_axis(const Graph& graph, const No
   std::vector<std::int64_t> axes = node.attrs.integers("axes");
   if (axes.empty() && rank == 1) axes = {0};
   if (axes.size() != 1) return std::nullopt;
-  return static_cast<std::size_t>(axes[0] < 0 ? -axes[0] : rank - axes[0]);
+  const std::int64_t axis = axes[0] < 0 ? axes[0] + rank : axes[0];
+  // Of one element: nothing that a search over reductions could place.
+  if (graph.type(node.inputs[0]).shape[static_cast<std::size_t>(axis)] == Dim(1)) {
+    return std::nullopt;
+  }
+  return static_cast<std::size_t>(rank - axis);
 }
 
 bool BlockSpace::is_tile_operator(const Graph& program, const Node& node) {

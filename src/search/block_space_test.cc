@@ -158,6 +158,11 @@ graph g(x: f32[4, 6]) {
   return y=reshape(x, shape=[24])
 }
 )")));
+  CHECK_FALSE(BlockSpace::accepts(program(R"(lamina 1
+graph g(x: f32[4, 1]) {
+  return y=sum(x, axes=[-1], keepdims=true)
+}
+)")));
 }
 
 TEST_CASE("a search stops when told to") {
