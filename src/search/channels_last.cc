@@ -329,6 +329,31 @@ class Layout {
   bool converted_ = false;
 };
 
+// A concatenation, or a gather along an axis that stays as it is, of tensors with short axes.
+std::optional<Graph> short_axes(const Graph& piece) {
+  const Node& node = piece.node(piece.outputs[0].value);
+  const bool gathers = node.op->name == "gather";
+  if (!gathers && node.op->name != "concat") return std::nullopt;
+  const auto rank = static_cast<std::int64_t>(node.types[0].shape.size());
+  const std::int64_t axis = (node.attrs.integer("axis") + rank) % rank;
+  Graph small;
+  std::map<Value, Value> inputs;
+  for (const Input& input : piece.inputs) {
+    Type type = piece.type({input.node, 0});
+    const bool indices = !traits(type.dtype).is_float;
+    for (std::int64_t i = 0; i < rank && !indices; ++i) {
+      Dim& dim = type.shape[static_cast<std::size_t>(i)];
+      if (!gathers || i != axis) dim = std::min<std::int64_t>(dim.constant().value_or(3), i + 1);
+    }
+    inputs[{input.node, 0}] = small.add_input(piece.node({input.node, 0}).name, type, input.role);
+    if (indices) small.inputs.back().value = input.value;
+  }
+  std::vector<Value> operands;
+  for (const Value& value : node.inputs) operands.push_back(inputs.at(value));
+  small.add_output("y", small.add(node.op->name, operands, node.attrs, node.name));
+  return small;
+}
+
 bool is_small(const Graph& graph) {
   constexpr std::int64_t kMostElements = 1 << 14;
   return std::all_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
@@ -388,6 +413,7 @@ struct Step {
 std::optional<Step> small_step(const Graph& piece, const std::vector<bool>& last,
                                const std::vector<bool>& constant) {
   std::optional<Graph> small = small_windows(piece);
+  if (!small) small = short_axes(piece);
   if (!small) small = shrink_sizes(piece, kSmallExtent);
   if (!small && is_small(piece)) small = piece;
   if (!small) return std::nullopt;

@@ -38,6 +38,11 @@ std::optional<Graph> small_instance(const Graph& prepared, std::int64_t extent) 
 
 }  // namespace
 
+bool is_too_far_off(double off, double unfused) {
+  if (off <= 1.0) return false;
+  return !(std::isfinite(off) && unfused > 1.0 && off <= 2.0 * unfused);
+}
+
 std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest) {
   if (graph.sizes.empty()) return {Sizes{}};
   const auto all = [&](auto value) {

@@ -96,6 +96,12 @@ class Judge {
   mutable Remembered<std::optional<std::string>> numeric_faults_;
 };
 
+// Whether a candidate is wrong that deviates from the reference by `off` tolerances where the
+// unfused program does by `unfused`. Inputs that amplify roundings (differences of large sums,
+// tails of sigmoids) may take the unfused program beyond the tolerance already: then other
+// roundings of the same sums differ by as much, and a candidate may be up to twice as far off.
+bool is_too_far_off(double off, double unfused);
+
 // The values of the named sizes to try: the ends of their ranges and a middle (all sizes at the
 // same place), each at most `largest`, fewer where that would take the reference device too long.
 std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest);

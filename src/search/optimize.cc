@@ -247,11 +247,10 @@ class Optimizer {
                       context_.reference_dir);
     ColdProgram before(prepared, device_, run_options_, options_.rotate_bytes);
     ColdProgram after(optimized, device_, run_options_, options_.rotate_bytes);
-    // Each region passed alone; together their errors may be larger. A model that amplifies
-    // roundings (differences of large sums) may be beyond the tolerance unfused already: then the
-    // optimised program may be as far off, and no farther.
+    // Each region passed alone; together their errors may be larger.
     const double off = judge.deviation_from_reference(after.first());
-    const bool wrong = off > 1.0 && off > judge.deviation_from_reference(before.first());
+    const bool wrong =
+        is_too_far_off(off, off > 1.0 ? judge.deviation_from_reference(before.first()) : 0.0);
     for (const std::string& warning : judge.warnings()) result_.warnings.push_back(warning);
     std::vector<ColdProgram*> racers = {&before, &after};
     set_times(race(racers, judge.inputs(), kWholeRace));

@@ -133,17 +133,14 @@ std::optional<RegionSearch::Contender> RegionSearch::admit(const Recipe& recipe)
   return Contender{recipe, std::move(*graph), std::move(verdict), std::move(compiled)};
 }
 
-// Inputs that amplify roundings may take the unfused program beyond the tolerance already: then a
-// candidate may be as far off, and no farther.
 bool RegionSearch::is_wrong(Program& candidate) {
   const double off = judge_.deviation_from_reference(candidate);
   if (off <= 1.0) return false;
-  if (!std::isfinite(off)) return true;
   std::call_once(unfused_once_, [&] {
     const auto unfused = context_.device.compile(program_, context_.run);
     unfused_off_ = judge_.deviation_from_reference(*unfused);
   });
-  return off > unfused_off_;
+  return is_too_far_off(off, unfused_off_);
 }
 
 std::vector<RegionSearch::Contender> RegionSearch::admit_all(std::span<const Recipe> recipes,

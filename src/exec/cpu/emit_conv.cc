@@ -41,8 +41,8 @@ class ConvEmitter {
   Kernel emit() {
     kernel_.name = "conv";
     const ScatteredTiles tiles = scattered_tiles_text(context_.target, "NAME_mm", block_sizes());
-    kernel_.text = tiles.text + finish_text(context_, source_);
-    kernel_.text += kernel_head(kernel_, context_);
+    kernel_.text = tiles.text + std::string(kFlush) + finish_text(context_, source_);
+    kernel_.text += kernel_head(kernel_, context_) + "const LmFlush flush;\n";
     kernel_.text += request_filters(context_, source_, kernel_);
     kernel_.text += head_text() + rows_text() + products_text(tiles.rows) + "}\n}\n";
     kernel_.tasks = blocks() * Dim(groups());
@@ -233,6 +233,26 @@ class ConvEmitter {
 };
 
 }  // namespace
+
+const std::string_view kFlush = R"(
+#ifndef LM_FLUSH
+#define LM_FLUSH
+struct LmFlush {
+#if defined(__SSE__)
+  unsigned before = __builtin_ia32_stmxcsr();
+  LmFlush() { __builtin_ia32_ldmxcsr(before | 0x8040); }
+  ~LmFlush() { __builtin_ia32_ldmxcsr(before); }
+#elif defined(__aarch64__)
+  unsigned long before;
+  LmFlush() {
+    asm volatile("mrs %0, fpcr" : "=r"(before));
+    asm volatile("msr fpcr, %0" : : "r"(before | (1ul << 24)));
+  }
+  ~LmFlush() { asm volatile("msr fpcr, %0" : : "r"(before)); }
+#endif
+};
+#endif
+)";
 
 std::string request_filters(const EmitContext& context, const ConvSource& source, Kernel& kernel) {
   const ConvForm& form = source.form;

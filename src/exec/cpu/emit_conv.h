@@ -1,6 +1,8 @@
 // Kernels of convolutions of channels-last tensors (docs/design/convolution.md).
 #pragma once
 
+#include <string_view>
+
 #include "exec/cpu/conv_epilogue.h"
 
 namespace lamina::cpu {
@@ -12,6 +14,11 @@ std::optional<Kernel> emit_convolution(const EmitContext& context);
 Kernel emit_conv(const EmitContext& context, const ConvSource& source);
 // emit_depthwise.cc: every channel has a filter of its own.
 Kernel emit_depthwise(const EmitContext& context, const ConvSource& source);
+
+// Text of a type whose objects, while they live, let the processor take subnormal numbers for zero.
+// Trained filters of channels that have died are so small that their sums would be subnormal, which
+// makes every multiply-add many times slower.
+extern const std::string_view kFlush;
 
 // The filters as panels [tap..., channel][panel]; declares `packed`.
 std::string request_filters(const EmitContext& context, const ConvSource& source, Kernel& kernel);
