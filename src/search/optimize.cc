@@ -25,7 +25,7 @@ namespace {
 using namespace search;
 
 // Part of the key of every found recipe: raised when generated code changes its speed or meaning.
-constexpr const char* kSearchVersion = "10";
+constexpr const char* kSearchVersion = "11";
 constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
 
 const TimingOptions kWholeRace = {.min_seconds = 0.4, .min_runs = 11};
@@ -192,9 +192,10 @@ class Optimizer {
     limits.stop = [this] { return out_of_time(); };
     limits.machine = block_machine(machine(), limits.threads);
     Candidates found = generate(program, limits);
-    if (auto parts = partition_recipe(program, rates_of(machine(), threads()))) {
-      found.recipes.push_back(std::move(*parts));
-    }
+    Candidates parts = partition_candidates(program, rates_of(machine(), threads()), limits);
+    found.statistics.add(parts.statistics);
+    found.seconds += parts.seconds;
+    for (Recipe& recipe : parts.recipes) found.recipes.push_back(std::move(recipe));
     return found;
   }
 

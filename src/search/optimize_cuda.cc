@@ -115,7 +115,9 @@ class CudaOptimizer {
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     std::vector<Candidate> found;
     std::vector<Recipe> recipes = generate(program, limits).recipes;
-    if (auto parts = partition_recipe(program, rates())) recipes.push_back(std::move(*parts));
+    for (Recipe& recipe : partition_candidates(program, rates(), limits).recipes) {
+      recipes.push_back(std::move(recipe));
+    }
     for (Recipe& recipe : recipes) {
       const auto graph = apply(program, recipe);
       ++row.candidates;

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <set>
 
+#include "search/block_search.h"
 #include "search/judge.h"
 
 namespace lamina::search {
@@ -171,7 +172,10 @@ Partition partition(const Graph& prepared, const Rates& rates, const PartitionOp
   return result;
 }
 
-std::optional<Recipe> partition_recipe(const Graph& program, const Rates& rates) {
+namespace {
+
+// The best choice of blocks that are smaller than the program.
+Recipe smaller_blocks(const Graph& program, const Rates& rates) {
   const Partition parts = partition(program, rates, {.tolerance = 0.0, .whole = false});
   const CostModel costs(program, rates, choose_bindings(program, kLargestBinding));
   Recipe recipe;
@@ -189,7 +193,30 @@ std::optional<Recipe> partition_recipe(const Graph& program, const Rates& rates)
       recipe.parts.push_back({std::move(outer), block.tiling, {}});
     }
   }
-  return recipe.parts.empty() ? std::nullopt : std::optional(std::move(recipe));
+  return recipe;
+}
+
+}  // namespace
+
+Candidates partition_candidates(const Graph& program, const Rates& rates, const Limits& limits) {
+  const Recipe ruled = smaller_blocks(program, rates);
+  Candidates result;
+  if (ruled.parts.empty()) return result;
+  Recipe searched = ruled;
+  bool differs = false;
+  for (Recipe::Part& part : searched.parts) {
+    const Candidates found = search_blocks(cut(program, part.region), limits);
+    result.statistics.add(found.statistics);
+    result.seconds += found.seconds;
+    if (found.recipes.empty()) continue;
+    const Recipe::Part& best = found.recipes[0].parts[0];
+    part.tiling = best.tiling;
+    part.program = best.program;
+    differs = true;
+  }
+  result.recipes.push_back(ruled);
+  if (differs) result.recipes.push_back(std::move(searched));
+  return result;
 }
 
 }  // namespace lamina::search

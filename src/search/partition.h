@@ -32,11 +32,13 @@ struct Partition {
 
 // The best choice among candidate_regions(), each of which can be tiled, such that all can run in
 // some order. Predictions are not exact: what takes as long as one region, but for the tolerance,
-// becomes one, since a search can take a region apart again (partition_recipe) but not join two.
+// becomes one, since a search can take a region apart again (partition_candidates) but not join
+// two.
 Partition partition(const Graph& prepared, const Rates& rates,
                     const PartitionOptions& options = {});
 
-// The subprogram cut into smaller blocks, the best choice of several; nothing if none saves time.
-std::optional<Recipe> partition_recipe(const Graph& program, const Rates& rates);
+// The subprogram cut into smaller blocks, the best choice of several: each block tiled by rules,
+// and each as the cheapest block program that is found for it. None if no block saves time.
+Candidates partition_candidates(const Graph& program, const Rates& rates, const Limits& limits);
 
 }  // namespace lamina::search

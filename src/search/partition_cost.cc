@@ -127,9 +127,13 @@ class BlockRuns {
       : block_(node.graphs[0]),
         tasks_(elements(node.attrs.dims("grid"), sizes)),
         trips_(elements(node.attrs.dims("loop"), sizes)),
-        shares_(node.attrs.dims("grid").size() + 1, 1.0),
+        counts_(node.attrs.dims("grid").size(), 1.0),
+        shares_(counts_.size() + 1, 1.0),
         varies_(block_.nodes.size(), false),
         cuts_(block_.nodes.size(), std::vector<bool>(shares_.size(), false)) {
+    for (std::size_t g = 0; g < counts_.size(); ++g) {
+      counts_[g] = static_cast<double>(node.attrs.dims("grid")[g].evaluate(sizes));
+    }
     for (std::size_t n = 0; n < block_.nodes.size(); ++n) {
       const Node& inner = block_.nodes[n];
       if (inner.op->name == "load") {
@@ -150,6 +154,15 @@ class BlockRuns {
   }
 
   double tasks() const { return tasks_; }
+
+  // How much more than the average the largest task has to do.
+  double largest_task() const {
+    double ratio = 1.0;
+    for (std::size_t c = 0; c + 1 < shares_.size(); ++c) {
+      if (counts_[c] > 1.0) ratio /= shares_[c];
+    }
+    return ratio;
+  }
 
   // Runs of node n, those on shorter tiles counted as parts.
   double of(std::size_t n) const {
@@ -186,6 +199,7 @@ class BlockRuns {
   const Graph& block_;
   double tasks_;
   double trips_;
+  std::vector<double> counts_;           // of tasks, per grid dimension
   std::vector<double> shares_;           // per grid dimension, then of the loop
   std::vector<bool> varies_;             // per node: from one iteration to the next
   std::vector<std::vector<bool>> cuts_;  // per node: which cuts its operands have
@@ -215,10 +229,11 @@ double Times::of_block(const Graph& graph, const Node& node) const {
     moved += std::max(0.0, all - once) / rate(once);
   }
   for (const Type& type : node.types) moved += writing(type);
-  // The last round of tasks may leave threads idle.
-  const double rounds = std::ceil(runs.tasks() / rates_.core.threads);
-  const double uneven = rounds * rates_.core.threads / std::max(1.0, runs.tasks());
-  return rates_.kernel_s + rounds * rates_.task_s + uneven * in_parallel(work_s, moved);
+  // The last round of tasks may leave threads idle, and no thread is done before the largest task.
+  const double tasks = std::max(1.0, runs.tasks());
+  const double rounds = std::ceil(tasks / rates_.core.threads);
+  const double task_s = std::max(work_s, moved) / tasks;
+  return rates_.kernel_s + rounds * rates_.task_s + task_s * std::max(rounds, runs.largest_task());
 }
 
 // The first choices of the rules, and the one with the longest rows, where least is computed twice.
