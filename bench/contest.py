@@ -15,14 +15,16 @@ PRODUCTS = "onednn"  # its products alone: no peer, since it computes less
 
 
 class Contender:
-    """A process that waits for its turn (peers/protocol.py). Use in a with statement."""
+    """A process that waits for its turn (peers/protocol.py). It starts with a with statement: one
+    that loads a gigabyte of weights takes several while it does."""
 
     def __init__(self, name, command, report=None):
         self.name, self.times, self.report = name, [], report
-        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, cwd=PEERS)
+        self.command, self.process = [str(c) for c in command], None
 
     def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, cwd=PEERS)
         return self
 
     def __exit__(self, *failure):
