@@ -225,6 +225,7 @@ class Absorber {
 
   // Tiles that only products read may come in any layout: they are copied or packed anyway.
   static bool block_reads(const Graph& inner, std::size_t index, const Order& order) {
+    if (holds_convolution(inner)) return false;
     std::vector<bool> loads(inner.nodes.size(), false);
     for (std::size_t n = 0; n < inner.nodes.size(); ++n) {
       const Node& node = inner.nodes[n];
@@ -285,8 +286,15 @@ class Absorber {
     }
   }
 
+  // Kernels of convolutions read and write one layout only.
+  static bool holds_convolution(const Graph& inner) {
+    return std::any_of(inner.nodes.begin(), inner.nodes.end(),
+                       [](const Node& node) { return is(node, "conv_last"); });
+  }
+
   // What is stored has a place of its own, which can be seen in another order.
   static bool store_is_computed(const Graph& inner) {
+    if (holds_convolution(inner)) return false;
     const Value stored = inner.node(inner.outputs[0].value).inputs[0];
     return !inner.node(stored).inputs.empty() && inner.node(stored).op->move_form == nullptr;
   }

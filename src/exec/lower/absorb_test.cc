@@ -123,6 +123,28 @@ TEST_CASE("transposes that must stay") {
   CHECK(count(absorbed(graph), "transpose") == 3);
 }
 
+TEST_CASE("convolutions keep their layout") {
+  const Type image{DType::kF32, {1, 4, 5, 3}, {}};
+  Graph inner;
+  inner.level = Level::kBlock;
+  const Value whole = inner.add_input("x", image);
+  const Value filters = inner.add_input("w", {DType::kF32, {3, 3, 1, 1}, {}});
+  const auto load = [&](Value value, const Dims& tile) {
+    return inner.add("load", {value}, {{"grid", Dims{-1}}, {"tile", tile}});
+  };
+  const Value sums =
+      inner.add("conv_last", {load(whole, image.shape), load(filters, {3, 3, 1, 1})});
+  inner.add_output("y", inner.add("store", {sums}, {{"grid", Dims{-1}}, {"shape", image.shape}}));
+  Graph graph;
+  const Value x = graph.add_input("x", {DType::kF32, {1, 3, 4, 5}, {}});
+  const Value w = graph.add_weight(
+      "w", Tensor::from_doubles(DType::kF32, {3, 3, 1, 1}, std::vector<double>(9, 0.5)));
+  const Value block =
+      graph.add("block", {turn(graph, x, {0, 2, 3, 1}), w}, {{"grid", Dims{1}}}, "fused", {inner});
+  graph.add_output("y", graph.add("exp", {turn(graph, block, {0, 2, 1, 3})}));
+  CHECK(count(absorbed(graph), "transpose") == 2);
+}
+
 TEST_CASE("a transpose is kept for the reader that needs it, and gone where all can do without") {
   Graph graph;
   const Value x = graph.add_input("x", {DType::kF32, {4, 6}, {}});
