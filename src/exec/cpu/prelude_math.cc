@@ -107,7 +107,8 @@ LM_VIA_VECTOR(lm_tanh)
 LM_VIA_LIBM(lm_tanh, __builtin_tanh)
 )lm"};
 
-// |x| < 0.92: erf(x)/x is fitted in x^2; beyond: 1 - exp(-q(|x|)), q = -log(erfc) fitted to 4.
+// |x| < 0.92: erf(x)/x is fitted in x^2; beyond: 1 - 2^-q(|x|), q = -log2(erfc) fitted to 4. There
+// 2^-q is far from both ends of the exponents: one scale, no limits.
 constexpr PreludePiece kErf = {"lm_erf", R"lm(
 LM vf lm_erf(vf x) {
   vf a = lm_abs(x), z = x * x;
@@ -120,17 +121,27 @@ LM vf lm_erf(vf x) {
   p = p * z + 0.128379167f;
   vf near = p * a + a;
   vf t = a > 4.0f ? lm_splat<vf>(4) : a;
-  vf q = lm_splat<vf>(4.80578174e-8);
-  q = q * t - 2.675497175e-6f;
-  q = q * t + 5.575039801e-5f;
-  q = q * t - 0.0006479723871f;
-  q = q * t + 0.004927472261f;
-  q = q * t - 0.02677507152f;
-  q = q * t + 0.1105581017f;
-  q = q * t + 0.6314285018f;
-  q = q * t + 1.130417603f;
-  q = q * t - 0.0003562349044f;
-  return lm_copysign(a < 0.92f ? near : 1.0f - lm_exp(-q), x);
+  vf q = lm_splat<vf>(6.933277484e-8);
+  q = q * t - 3.859926506e-6f;
+  q = q * t + 8.043082274e-5f;
+  q = q * t - 0.0009348265495f;
+  q = q * t + 0.007108839795f;
+  q = q * t - 0.0386282629f;
+  q = q * t + 0.1595016251f;
+  q = q * t + 0.9109587682f;
+  q = q * t + 1.63084787f;
+  q = q * t - 0.00051393833f;
+  vf shifted = 0x1.8p23f - q;
+  vf r = (0x1.8p23f - shifted) - q;
+  vf e = lm_splat<vf>(0.0001546144746);
+  e = e * r + 0.001339086735f;
+  e = e * r + 0.00961805667f;
+  e = e * r + 0.05550357104f;
+  e = e * r + 0.2402265092f;
+  e = e * r + 0.693147188f;
+  e = e * r + 1.0f;
+  vf scale = (vf)(((vi)shifted + 127) << 23);
+  return lm_copysign(a < 0.92f ? near : 1.0f - e * scale, x);
 }
 LM_VIA_VECTOR(lm_erf)
 LM_VIA_LIBM(lm_erf, __builtin_erf)
