@@ -71,15 +71,47 @@ class Nest {
     }
     const std::string length = axes_.empty() ? "1L" : plan_.extent(domain_, axes_.back(), sizes_);
     out += row_ + fmt::format(
-                      "const long length = {0};\nlong j = 0;\n"
+                      "const long length = {0};\nlong j = 0;\n{4}"
                       "for (; j + {1} <= length; j += {1}) {{\n{2}}}\n"
                       "if (const long n = length - j; n > 0) {{\n{3}}}\n",
-                      length, lanes_, main, tail);
+                      length, lanes_, main, tail, side_by_side(main));
     out += row_end_;
     return out + close_braces(axes_.empty() ? 1 : axes_.size());
   }
 
  private:
+  struct Fold {
+    Dims strides;  // of the result along the domain's axes; 0 where reduced
+    bool along_row = false;
+    bool over_rows = false;
+    std::string combine;  // of a and b
+    std::string identity;
+    std::string count;  // of a mean's elements; "" for other folds
+  };
+
+  // Folds along a row in a few accumulators at once: one alone waits for itself at every step.
+  // Where there is more to compute than that, the steps overlap anyway.
+  std::string side_by_side(const std::string& body) const {
+    constexpr std::size_t kShortBody = 300;  // of text
+    constexpr int kAccumulators = 4;
+    if (row_folds_.empty() || body.size() > kShortBody) return "";
+    std::string declared, turn, joined;
+    for (int k = 1; k < kAccumulators; ++k) {
+      turn += fmt::format("{{ const long at = j + {} * {}; {{ const long j = at;\n", k, lanes_);
+      for (const auto& [id, fold] : row_folds_) {
+        const std::string own = fmt::format("a{}_{}", id, k);
+        declared += fmt::format("{} {} = lm_splat<{}>({});\n", x_, own, x_, fold.identity);
+        turn += fmt::format("{}& a{} = {};\n", x_, id, own);
+        joined += fmt::format("a{} = {};\n", id, combined(fold, fmt::format("a{}", id), own));
+      }
+      turn += body + "} }\n";
+    }
+    return fmt::format(
+        "if (length >= {0} * {1}) {{\n{2}for (; j + {0} * {1} <= length; j += {0} * {1}) "
+        "{{\n{{\n{3}}}\n{4}}}\n{5}}}\n",
+        kAccumulators, lanes_, declared, body, turn, joined);
+  }
+
   struct Term {
     std::string name;
     bool moves;  // along the row; else computed once per row
@@ -239,15 +271,6 @@ class Nest {
                        dim_text(step, sizes_), name, tail ? "n" : lanes_);
   }
 
-  struct Fold {
-    Dims strides;  // of the result along the domain's axes; 0 where reduced
-    bool along_row = false;
-    bool over_rows = false;
-    std::string combine;  // of a and b
-    std::string identity;
-    std::string count;  // of a mean's elements; "" for other folds
-  };
-
   Fold fold_of(NodeId id) {
     const Node& node = plan_.node(id);
     std::vector<Type> types;
@@ -323,6 +346,7 @@ class Nest {
     }
     if (is_compensated(id, fold)) fills_ += lost_array(id);
     if (!fold.along_row) return;
+    row_folds_.emplace(id, fold);
     row_ += fmt::format("{0} a{1} = lm_splat<{0}>({2});\n", x_, id, fold.identity);
     const std::string total = fmt::format("(float){}(a{}){}", over_lanes(id), id, divided(fold));
     row_end_ +=
@@ -388,6 +412,7 @@ class Nest {
   std::vector<std::size_t> axes_;  // without those of size 1
   int vector_ = -1;
   std::string fills_, row_, body_, row_end_;
+  std::map<NodeId, Fold> row_folds_;  // along rows
   std::map<NodeId, Term> row_terms_, body_terms_;
   std::set<NodeId> pointers_, kept_;
 };

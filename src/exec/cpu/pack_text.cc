@@ -70,7 +70,18 @@ std::string transpose_text(int lanes) {
 constexpr std::string_view kPack = R"(
 template <long NR, class T>
 static inline void NAME_pack(float* to, const T* from, long k_step, long n_step, long k, long n) {
-  for (long p = 0; p < n; p += NR, to += k * NR) {
+  // Rows that lie far apart: a few panels at once use what a fetch brings, and the next are fetched.
+  long p = 0;
+  for (; n_step == 1 && p + 4 * NR <= n; p += 4 * NR, to += 4 * k * NR)
+    for (long s = 0; s < k; ++s) {
+      const T* row = from + s * k_step + p;
+      for (long j = 0; j < 4 * NR; j += 64 / sizeof(T))
+        __builtin_prefetch(row + 8 * k_step + j);
+      for (long q = 0; q < 4; ++q)
+        for (long j = 0; j < NR; j += LM_F)
+          lm_store(to + (q * k + s) * NR + j, lm_load<vf>(row + q * NR + j));
+    }
+  for (; p < n; p += NR, to += k * NR) {
     const long count = n - p < NR ? n - p : NR;
     const T* panel = from + p * n_step;
     if (n_step == 1) {
