@@ -109,6 +109,18 @@ TEST_CASE("folds over every axis, of whole and ragged tiles") {
   }
 }
 
+TEST_CASE("folds along rows of all lengths") {
+  for (const char* fold : {"sum", "mean", "reduce_max", "reduce_min", "reduce_prod"}) {
+    for (const std::int64_t columns : {7, 32, 75, 200}) {
+      BlockBuilder b({2}, 1);
+      const Value x = b.load("x", f32({5, columns}), {0}, -1, {3, columns});
+      const Value rows = b.op(fold, {x}, {{"axes", Dims{1}}, {"keepdims", true}});
+      b.store(b.op("sub", {x, rows}), {0}, {5, columns});
+      compare(b.build());
+    }
+  }
+}
+
 TEST_CASE("views of tiles: transposed, reshaped, broadcast, counted") {
   BlockBuilder b({3}, 2);
   const Value x = b.load("x", f32({10, 12}), {0}, 1, {4, 6});
@@ -136,6 +148,18 @@ TEST_CASE("scores of queries and keys, both in rows") {
     const Value keys = b.op("transpose", {k}, {{"axes", Dims{1, 2, 0}}});
     b.store(b.op("matmul", {rows, keys}), {1, 0}, {2, 13, 39}, dtype);
     compare(b.build());
+  }
+}
+
+TEST_CASE("second factors of many columns that are packed while running") {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    for (const std::int64_t columns : {64, 70, 150}) {
+      BlockBuilder b({2}, 1);
+      const Value x = b.load("x", {dtype, {13, 21}, {}}, {0}, -1, {7, 21});
+      const Value w = b.load("w", {dtype, {21, columns}, {}}, {-1}, -1, {21, columns});
+      b.store(b.op("matmul", {x, w}), {0}, {13, columns}, dtype);
+      compare(b.build());
+    }
   }
 }
 

@@ -70,7 +70,7 @@ std::string transpose_text(int lanes) {
 constexpr std::string_view kPack = R"(
 template <long NR, class T>
 static inline void NAME_pack(float* to, const T* from, long k_step, long n_step, long k, long n) {
-  // Rows that lie far apart: a few panels at once use what a fetch brings, and the next are fetched.
+  // Rows that lie far apart: a few panels at once use all that a fetch brings.
   long p = 0;
   for (; n_step == 1 && p + 4 * NR <= n; p += 4 * NR, to += 4 * k * NR)
     for (long s = 0; s < k; ++s) {
