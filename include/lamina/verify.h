@@ -147,7 +147,9 @@ Verdict verify(const Graph& a, const Graph& b, const VerifyOptions& options = {}
 
 // A copy in which every constant dimension above `limit` is replaced by a small one: equal numbers
 // by equal numbers, products by products. nullopt where that does not give a well-formed graph of
-// the same pattern of sizes, or the graph has block graphs (their tiles fix the sizes).
-std::optional<Graph> shrink_sizes(const Graph& graph, std::int64_t limit);
+// the same pattern of sizes, or the graph has block graphs (their tiles fix the sizes). The small
+// ones begin at `smallest`.
+std::optional<Graph> shrink_sizes(const Graph& graph, std::int64_t limit,
+                                  std::int64_t smallest = 3);
 
 }  // namespace lamina

@@ -56,6 +56,7 @@ Json describe(const RegionReport& region) {
   row["before_ms"] = region.before_ms;
   row["after_ms"] = region.after_ms;
   row["ratio"] = ratio(region.before_ms, region.after_ms);
+  row["spread"] = region.spread;
   row["verdict"] = region.verdict;
   row["bits"] = region.bits ? Json(*region.bits) : Json();
   row["proof"] = region.proof ? Json::parse(region.proof->to_json()) : Json();

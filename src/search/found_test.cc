@@ -2,10 +2,14 @@
 #include "search/found.h"
 
 #include <doctest/doctest.h>
+#include <sqlite3.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "lamina/error.h"
+#include "lamina/io.h"
 #include "search/recipe_text.h"
 
 using namespace lamina;
@@ -27,6 +31,66 @@ Recipe example() {
   return recipe;
 }
 
+namespace fs = std::filesystem;
+
+// A file in a folder of its own, which goes away with the test.
+class FoundFile {
+ public:
+  FoundFile() {
+    std::string name = (fs::temp_directory_path() / "lamina_found_XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    folder_ = name;
+  }
+  ~FoundFile() { fs::remove_all(folder_); }
+  FoundFile(const FoundFile&) = delete;
+  FoundFile& operator=(const FoundFile&) = delete;
+
+  std::string path() const { return (folder_ / "found.sqlite").string(); }
+  void fill(int entries) const {
+    FoundPrograms found(path());
+    for (int i = 0; i < entries; ++i) found.remember(std::to_string(i), example(), 2.0, 1.0);
+  }
+  void execute(const char* sql) const {
+    sqlite3* database = nullptr;
+    REQUIRE(sqlite3_open(path().c_str(), &database) == SQLITE_OK);
+    CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(database);
+  }
+
+ private:
+  fs::path folder_;
+};
+
+// The file is begun anew with a warning, and then it works.
+void check_rebuilt(const FoundFile& file, const char* words) {
+  FoundPrograms found(file.path());
+  CHECK_MESSAGE(found.warning().find(words) != std::string::npos, found.warning());
+  CHECK(found.warning().find('\n') == std::string::npos);
+  CHECK(fs::exists(file.path() + ".unusable"));
+  CHECK_FALSE(found.find("1").has_value());
+  found.remember("1", example(), 2.0, 1.0);
+  CHECK(FoundPrograms(file.path()).find("1").has_value());
+  CHECK(FoundPrograms(file.path()).warning().empty());
+}
+
+// Every program that one edge makes of `graph`: an input of a node reads another value of the same
+// type that is computed before it.
+std::vector<Graph> rewired(const Graph& graph) {
+  std::vector<Graph> result;
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    for (std::size_t i = 0; i < graph.nodes[n].inputs.size(); ++i) {
+      const Value old = graph.nodes[n].inputs[i];
+      for (std::size_t from = 0; from < n; ++from) {
+        const Value other{static_cast<NodeId>(from), 0};
+        if (other == old || !(graph.type(other) == graph.type(old))) continue;
+        result.push_back(graph);
+        result.back().nodes[n].inputs[i] = other;
+      }
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 TEST_CASE("encode and decode are inverse") {
@@ -38,11 +102,9 @@ TEST_CASE("encode and decode are inverse") {
 }
 
 TEST_CASE("what one handle remembers another finds") {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / "lamina_found_test.sqlite").string();
-  std::filesystem::remove(path);
-  FoundPrograms first(path);
-  FoundPrograms second(path);
+  const FoundFile file;
+  FoundPrograms first(file.path());
+  FoundPrograms second(file.path());
   CHECK_FALSE(second.find("key").has_value());
   first.remember("key", example(), 2.0, 1.0);
   const auto found = second.find("key");
@@ -50,7 +112,58 @@ TEST_CASE("what one handle remembers another finds") {
   CHECK(encode(*found) == encode(example()));
   first.remember("key", {}, 2.0, 2.0);
   CHECK(second.find("key")->parts.empty());
-  std::filesystem::remove(path);
+}
+
+TEST_CASE("what was judged is kept until the search has ended") {
+  const FoundFile file;
+  FoundPrograms found(file.path());
+  Recipe other = example();
+  other.parts.pop_back();
+  found.note("key", example(), {.refused = true});
+  found.note("key", other, {});
+  found.note("key", other, {.screened_ms = 1.5});
+  const auto judged = FoundPrograms(file.path()).judged("key");
+  REQUIRE(judged.size() == 2);
+  CHECK(judged.at(*encode(example())).refused);
+  CHECK(judged.at(*encode(other)).screened_ms == 1.5);
+  CHECK(found.judged("another key").empty());
+  found.remember("key", other, 2.0, 1.0);
+  CHECK(found.judged("key").empty());
+}
+
+TEST_CASE("a program with one edge changed never finds the entry of the original") {
+  const FoundFile file;
+  FoundPrograms found(file.path());
+  int programs = 0;
+  for (const auto& entry : fs::directory_iterator("examples/programs")) {
+    if (entry.path().extension() != ".lam") continue;
+    const Graph graph = load_model(entry.path().string());
+    found.remember(structure_hash(graph), example(), 2.0, 1.0);
+    CHECK(found.find(structure_hash(graph)).has_value());
+    for (const Graph& other : rewired(graph)) {
+      CHECK_MESSAGE(!found.find(structure_hash(other)).has_value(), entry.path().string());
+      ++programs;
+    }
+  }
+  MESSAGE(programs << " rewired programs");
+  CHECK(programs > 50);
+}
+
+TEST_CASE("a file cut in half is begun anew with a warning") {
+  const FoundFile file;
+  file.fill(300);
+  fs::resize_file(file.path(), fs::file_size(file.path()) / 2);
+  check_rebuilt(file, "begun anew");
+}
+
+TEST_CASE("other files in its place are begun anew with a warning") {
+  const FoundFile text;
+  std::ofstream(text.path()) << std::string(5000, 'x');
+  check_rebuilt(text, "file is not a database");
+  const FoundFile newer;
+  newer.fill(3);
+  newer.execute("PRAGMA user_version = 7");
+  check_rebuilt(newer, "version 7, known is 1");
 }
 
 TEST_CASE("a folder that does not exist is an input/output error") {

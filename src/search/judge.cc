@@ -15,8 +15,11 @@ namespace {
 
 constexpr int kMostPasses = 24;
 constexpr int kMostRuns = 3;
-constexpr std::int64_t kSmallExtent = 8;     // dimensions of the instances that are proved
-constexpr std::int64_t kNumericExtent = 64;  // and of those that are emulated
+constexpr std::int64_t kSmallExtent = 8;  // dimensions of the instances that are proved
+// And of those that are emulated: sizes up to the first stay, larger ones begin at the second, so
+// that sums are long enough for errors to show and the emulation is quick.
+constexpr std::int64_t kNumericExtent = 48;
+constexpr std::int64_t kNumericSmallest = 49;
 
 // Of all values that are computed.
 double count_elements(const Graph& graph, const Sizes& sizes) {
@@ -31,9 +34,10 @@ double count_elements(const Graph& graph, const Sizes& sizes) {
 }
 
 // Windows of convolutions keep their size: only what they slide over shrinks.
-std::optional<Graph> small_instance(const Graph& prepared, std::int64_t extent) {
+std::optional<Graph> small_instance(const Graph& prepared, std::int64_t extent,
+                                    std::int64_t smallest) {
   std::optional<Graph> small = small_convolution(prepared);
-  return small ? small : shrink_sizes(prepared, extent);
+  return small ? small : shrink_sizes(prepared, extent, smallest);
 }
 
 }  // namespace
@@ -72,8 +76,8 @@ std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest) {
 Judge::Judge(const Graph& prepared, std::vector<Sizes> bindings, std::uint64_t seed,
              const std::string& folder)
     : prepared_(prepared),
-      small_(small_instance(prepared, kSmallExtent)),
-      numeric_(small_instance(prepared, kNumericExtent)),
+      small_(small_instance(prepared, kSmallExtent, 3)),
+      numeric_(small_instance(prepared, kNumericExtent, kNumericSmallest)),
       bindings_(std::move(bindings)) {
   for (const Sizes& sizes : bindings_) inputs_.push_back(random_inputs(prepared, sizes, seed));
   wanted_ = std::async(std::launch::async, [this, folder] {

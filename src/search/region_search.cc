@@ -80,16 +80,17 @@ Recipe RegionSearch::choose(const std::vector<Recipe>& recipes, RegionReport& ro
   return chosen;
 }
 
-// Without those that an interrupted run refused or found clearly slower than the best.
+// Without those that an interrupted run refused, or timed and left behind.
 std::vector<Recipe> RegionSearch::still_to_judge(const std::vector<Recipe>& recipes,
                                                  RegionReport& row) const {
   std::map<std::string, Judged> known;
   if (context_.found != nullptr) known = context_.found->judged(key_);
-  constexpr double kClearlySlower = 1.2;
-  double best = std::numeric_limits<double>::infinity();
+  std::vector<double> times;
   for (const auto& [text, judged] : known) {
-    if (judged.screened_ms > 0.0) best = std::min(best, judged.screened_ms);
+    if (judged.screened_ms > 0.0) times.push_back(judged.screened_ms);
   }
+  std::sort(times.begin(), times.end());
+  const double last = times.size() > kFinalists ? times[kFinalists - 1] : 0.0;
   std::vector<Recipe> open;
   std::set<std::string> texts;  // other recipes may give the same program
   for (const Recipe& recipe : recipes) {
@@ -98,7 +99,7 @@ std::vector<Recipe> RegionSearch::still_to_judge(const std::vector<Recipe>& reci
     const auto text = encode(recipe);
     const auto entry = text ? known.find(*text) : known.end();
     const bool done = entry != known.end() &&
-                      (entry->second.refused || entry->second.screened_ms > kClearlySlower * best);
+                      (entry->second.refused || (last > 0.0 && entry->second.screened_ms > last));
     if (done) {
       ++row.resumed;
       row.refused += entry->second.refused ? 1 : 0;

@@ -18,6 +18,8 @@
 namespace lamina {
 namespace {
 
+constexpr std::int64_t kSmallest = 3;  // of the sizes that replace large ones
+
 using SizeMap = std::map<std::int64_t, std::int64_t>;
 
 void collect(const Dims& dims, std::set<std::int64_t>& sizes) {
@@ -37,8 +39,9 @@ void collect(const Graph& graph, std::set<std::int64_t>& sizes) {
 }
 
 // In ascending order: with `products` a product of sizes that occur becomes the product of their
-// images; any other large size becomes a small number that no size has.
-SizeMap make_map(const std::set<std::int64_t>& sizes, std::int64_t limit, bool products) {
+// images; any other large size becomes a number from `smallest` on that no size has.
+SizeMap make_map(const std::set<std::int64_t>& sizes, std::int64_t limit, std::int64_t smallest,
+                 bool products) {
   SizeMap map;
   std::set<std::int64_t> taken;
   for (const std::int64_t size : sizes) {
@@ -46,7 +49,7 @@ SizeMap make_map(const std::set<std::int64_t>& sizes, std::int64_t limit, bool p
     map[size] = size;
     taken.insert(size);
   }
-  std::int64_t next = 3;
+  std::int64_t next = smallest;
   for (const std::int64_t size : sizes) {
     if (size <= limit) continue;
     for (auto at = map.rbegin(); products && at != map.rend(); ++at) {
@@ -152,14 +155,14 @@ std::optional<std::vector<Graph>> shrunk(const SizeMap& map, std::span<const Gra
 // elements) keep each other large: then no product is kept where the operators fit together all
 // the same.
 std::optional<std::vector<Graph>> shrink_all(std::span<const Graph* const> graphs,
-                                             std::int64_t limit) {
+                                             std::int64_t limit, std::int64_t smallest) {
   std::set<std::int64_t> sizes;
   for (const Graph* graph : graphs) collect(*graph, sizes);
-  const SizeMap map = make_map(sizes, limit, true);
+  const SizeMap map = make_map(sizes, limit, smallest, true);
   const bool large = std::any_of(map.begin(), map.end(),
                                  [&](const auto& pair) { return pair.second > limit * limit; });
   if (large) {
-    if (auto small = shrunk(make_map(sizes, limit, false), graphs)) return small;
+    if (auto small = shrunk(make_map(sizes, limit, smallest, false), graphs)) return small;
   }
   return shrunk(map, graphs);
 }
@@ -169,15 +172,15 @@ std::optional<std::vector<Graph>> shrink_all(std::span<const Graph* const> graph
 std::optional<std::pair<Graph, Graph>> shrink_pair(const Graph& a, const Graph& b,
                                                    std::int64_t limit) {
   const Graph* const both[] = {&a, &b};
-  auto small = shrink_all(both, limit);
+  auto small = shrink_all(both, limit, kSmallest);
   if (!small) return std::nullopt;
   return std::pair(std::move((*small)[0]), std::move((*small)[1]));
 }
 
-std::optional<Graph> shrink_sizes(const Graph& graph, std::int64_t limit) {
+std::optional<Graph> shrink_sizes(const Graph& graph, std::int64_t limit, std::int64_t smallest) {
   require(limit >= 1, "sizes cannot be limited to {}", limit);
   const Graph* const one[] = {&graph};
-  auto small = shrink_all(one, limit);
+  auto small = shrink_all(one, limit, smallest);
   return small ? std::optional(std::move(small->front())) : std::nullopt;
 }
 
