@@ -121,10 +121,7 @@ Json find_form(const Graph& graph, const Form& form, const CpuMachine& machine) 
   search::Limits limits;
   limits.threads = kThreads;
   limits.machine = search::block_machine(machine, kThreads);
-  search::Candidates found = search::generate(program, limits);
-  if (auto parts = search::partition_recipe(program, rates)) {
-    found.recipes.push_back(std::move(*parts));
-  }
+  const search::Candidates found = search::all_candidates(program, rates, limits);
   row["states"] = found.statistics.states;
   row["search_s"] = found.seconds;
   const search::Judge judge(program, {}, 1);

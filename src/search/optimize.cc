@@ -191,12 +191,7 @@ class Optimizer {
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     limits.stop = [this] { return out_of_time(); };
     limits.machine = block_machine(machine(), limits.threads);
-    Candidates found = generate(program, limits);
-    Candidates parts = partition_candidates(program, rates_of(machine(), threads()), limits);
-    found.statistics.add(parts.statistics);
-    found.seconds += parts.seconds;
-    for (Recipe& recipe : parts.recipes) found.recipes.push_back(std::move(recipe));
-    return found;
+    return all_candidates(program, rates_of(machine(), threads()), limits);
   }
 
   // The graph with channels last (docs/design/convolution.md), if there are convolutions and it is

@@ -114,11 +114,7 @@ class CudaOptimizer {
     limits.machine = block_machine(machine_.multiprocessors);
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     std::vector<Candidate> found;
-    std::vector<Recipe> recipes = generate(program, limits).recipes;
-    for (Recipe& recipe : partition_candidates(program, rates(), limits).recipes) {
-      recipes.push_back(std::move(recipe));
-    }
-    for (Recipe& recipe : recipes) {
+    for (Recipe& recipe : all_candidates(program, rates(), limits).recipes) {
       const auto graph = apply(program, recipe);
       ++row.candidates;
       if (!graph || recipe.parts.empty()) {

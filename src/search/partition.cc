@@ -219,4 +219,13 @@ Candidates partition_candidates(const Graph& program, const Rates& rates, const 
   return result;
 }
 
+Candidates all_candidates(const Graph& program, const Rates& rates, const Limits& limits) {
+  Candidates all = generate(program, limits);
+  Candidates parts = partition_candidates(program, rates, limits);
+  all.statistics.add(parts.statistics);
+  all.seconds += parts.seconds;
+  std::move(parts.recipes.begin(), parts.recipes.end(), std::back_inserter(all.recipes));
+  return all;
+}
+
 }  // namespace lamina::search

@@ -41,4 +41,7 @@ Partition partition(const Graph& prepared, const Rates& rates,
 // and each as the cheapest block program that is found for it. None if no block saves time.
 Candidates partition_candidates(const Graph& program, const Rates& rates, const Limits& limits);
 
+// Those of generate(), then these.
+Candidates all_candidates(const Graph& program, const Rates& rates, const Limits& limits);
+
 }  // namespace lamina::search
