@@ -43,18 +43,22 @@ def open_request(source, arrays, threads, precision):
     return request
 
 
+def program_requests(name, dtype, data, threads, rotate):
+    """A request per copy of the weights; nothing else keeps them."""
+    arrays = {n: convert(a, dtype) for n, a in load_folder(data).items()}
+    inputs, weights = SHAPES[name]
+    values = {n: arrays[n] for n in weights}
+    size = sum(w.nbytes for w in values.values())
+    model = build_model(name, dtype, values)
+    feed = {n: arrays[n] for n in inputs}
+    return [open_request(io.BytesIO(model), feed, threads, dtype)
+            for _ in range(copies_for(size, int(rotate)))]
+
+
 def main():
     mode, name = sys.argv[1:3]
     if mode == "program":
-        dtype, data, threads, rotate = sys.argv[3:]
-        arrays = {n: convert(a, dtype) for n, a in load_folder(data).items()}
-        inputs, weights = SHAPES[name]
-        values = {n: arrays[n] for n in weights}
-        size = sum(w.nbytes for w in values.values())
-        model = build_model(name, dtype, values)
-        feed = {n: arrays[n] for n in inputs}
-        requests = [open_request(io.BytesIO(model), feed, threads, dtype)
-                    for _ in range(copies_for(size, int(rotate)))]
+        requests = program_requests(name, *sys.argv[3:])
     else:
         data, threads = sys.argv[3:]
         requests = [open_request(pathlib.Path(name), load_folder(data), threads, "f32")]

@@ -21,20 +21,23 @@ def open_session(model, threads):
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def program_sessions(name, data, threads, rotate):
+    """The inputs, and a session per copy of the weights; nothing else keeps the weights."""
+    arrays = load_folder(data)
+    inputs, weights = SHAPES[name]
+    values = {n: arrays[n] for n in weights}
+    size = sum(w.nbytes for w in values.values())
+    model = build_model(name, "f32", values)
+    sessions = [open_session(model, threads) for _ in range(copies_for(size, int(rotate)))]
+    return {n: arrays[n] for n in inputs}, sessions
+
+
 def main():
     mode, name, data, threads = sys.argv[1:5]
-    arrays = load_folder(data)
     if mode == "program":
-        inputs, weights = SHAPES[name]
-        feed = {n: arrays[n] for n in inputs}
-        values = {n: arrays[n] for n in weights}
-        size = sum(w.nbytes for w in values.values())
-        model = build_model(name, "f32", values)
-        sessions = [open_session(model, threads)
-                    for _ in range(copies_for(size, int(sys.argv[5])))]
+        feed, sessions = program_sessions(name, data, threads, sys.argv[5])
     else:
-        feed = arrays
-        sessions = [open_session(name, threads)]
+        feed, sessions = load_folder(data), [open_session(name, threads)]
     turn = [0]
 
     def run():
