@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
 #include "graph/op_def.h"
 
 namespace lamina::search {
@@ -101,7 +100,8 @@ BlockSpace::BlockSpace(const Graph& program, BlockShape shape, const SpaceLimits
                                                  : fields_.draw(type.shape));
   }
   collect_operators();
-  set_targets();
+  found_.resize(program.outputs.size());
+  defined_ = set_targets();
 }
 
 void BlockSpace::collect_operators() {
@@ -142,8 +142,9 @@ void BlockSpace::collect_operators() {
   }
 }
 
-// Evaluates the program itself, nothing cut.
-void BlockSpace::set_targets() {
+// Evaluates the program itself, nothing cut. False where it is undefined on the small instance, as
+// exponentials of exponentials are.
+bool BlockSpace::set_targets() {
   std::vector<std::optional<BlockValue>> whole(program_.nodes.size());
   std::vector<Id> terms(program_.nodes.size(), 0);
   for (std::size_t i = 0; i < program_.inputs.size(); ++i) {
@@ -182,9 +183,8 @@ void BlockSpace::set_targets() {
       whole[n] = fields_.elementwise(*node.op, node.attrs, operands);
       terms[n] = elementwise_term({node.op, node.attrs, operand_terms.size()}, operand_terms);
     }
-    require(whole[n].has_value(), "search: '{}' is undefined on the small instance", node.name);
+    if (!whole[n]) return false;
   }
-  found_.resize(program_.outputs.size());
   for (std::size_t k = 0; k < program_.outputs.size(); ++k) {
     const auto node = static_cast<std::size_t>(program_.outputs[k].value.node);
     targets_.push_back(terms[node]);
@@ -201,6 +201,7 @@ void BlockSpace::set_targets() {
     target.after = shape_.loop.has_value();
     wanted_.emplace(fields_.fingerprint(target), k);
   }
+  return true;
 }
 
 std::pair<std::int64_t, std::int64_t> BlockSpace::primes_of(const Dim& extent) {
@@ -555,6 +556,7 @@ void BlockSpace::expand(std::size_t v) {
 }
 
 bool BlockSpace::run(const std::function<bool()>& stop) {
+  if (!defined_) return true;
   add_loads();
   add_constants();
   for (std::size_t size = 0; size < by_size_.size(); ++size) {

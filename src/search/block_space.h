@@ -97,7 +97,8 @@ class BlockSpace {
   // alike.
   BlockSpace(const Graph& program, BlockShape shape, const SpaceLimits& limits);
 
-  // Enumerates all values up to the limits. False when stopped.
+  // Enumerates all values up to the limits; none where the program is undefined on the small
+  // instance. False when stopped.
   bool run(const std::function<bool()>& stop = {});
 
   const Graph& program() const { return program_; }
@@ -129,7 +130,7 @@ class BlockSpace {
   };
 
   void collect_operators();
-  void set_targets();
+  bool set_targets();
   void add_loads();
   void add_constants();
   // A binary operation: an element-wise one, or a product that sums over this extent.
@@ -190,6 +191,7 @@ class BlockSpace {
   std::map<TermStore::Id, std::vector<std::size_t>> by_term_;  // expanded values
   std::map<Fingerprint, std::size_t> wanted_;                  // outputs by fingerprint
   std::vector<std::optional<std::size_t>> found_;
+  bool defined_ = false;  // on the small instance
   std::vector<Value> values_;
   std::map<Fingerprint, std::size_t> known_;
   std::vector<std::vector<std::size_t>> by_size_;  // not yet expanded
