@@ -18,8 +18,8 @@ constexpr int kMostRuns = 3;
 constexpr std::int64_t kSmallExtent = 8;  // dimensions of the instances that are proved
 // And of those that are emulated: sizes up to the first stay, larger ones begin at the second, so
 // that sums are long enough for errors to show and the emulation is quick.
-constexpr std::int64_t kNumericExtent = 32;
-constexpr std::int64_t kNumericSmallest = 33;
+constexpr std::int64_t kNumericExtent = 48;
+constexpr std::int64_t kNumericSmallest = 49;
 
 // Of all values that are computed.
 double count_elements(const Graph& graph, const Sizes& sizes) {
