@@ -65,6 +65,9 @@ struct RegionReport {
   std::optional<Verdict> proof;  // what was compared for the choice, over which primes
   std::int64_t states = 0;       // operations that the search considered
   std::int64_t pruned = 0;       // of these: refused by abstract terms
+  std::int64_t unsafe = 0;       // of these: exponentials of what the program takes none of
+  std::int64_t large = 0;        // of these: in programs of more operators than the limit
+  std::int64_t misfits = 0;      // of these: shapes or cuts do not fit, or undefined
   std::int64_t merged = 0;       // of these: equal to a value that was known
   std::int64_t values = 0;       // different values that it kept
   double enumerate_s = 0.0;      // of the search alone

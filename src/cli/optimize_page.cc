@@ -161,6 +161,7 @@ std::string timing_section(const Json::Array& regions) {
 std::string search_section(const Json::Array& regions) {
   const Column columns[] = {
       {"name", "subprogram"},       {"states", "states"},        {"pruned", "pruned"},
+      {"unsafe", "unsafe"},         {"large", "too large"},      {"misfits", "misfits"},
       {"merged", "merged"},         {"values", "values"},        {"enumerate_s", "enumeration s"},
       {"candidates", "candidates"}, {"refused", "refused"},      {"timed", "timed"},
       {"search_s", "total s"},      {"from_cache", "remembered"}};

@@ -63,6 +63,9 @@ Json describe(const RegionReport& region) {
   row["choice"] = region.choice;
   row["states"] = region.states;
   row["pruned"] = region.pruned;
+  row["unsafe"] = region.unsafe;
+  row["large"] = region.large;
+  row["misfits"] = region.misfits;
   row["merged"] = region.merged;
   row["values"] = region.values;
   row["enumerate_s"] = region.enumerate_s;

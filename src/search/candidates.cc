@@ -83,6 +83,9 @@ std::string Recipe::describe() const {
   for (const Part& part : parts) {
     text += (text.empty() ? "fuse " : " + fuse ") + std::to_string(part.region.nodes.size()) +
             " nodes, " + to_string(part.tiling) + (part.program ? ", searched" : "");
+    if (part.program && part.program->split > 1) {
+      text += ", loop in " + std::to_string(part.program->split) + " parts";
+    }
   }
   return text;
 }

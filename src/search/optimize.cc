@@ -166,6 +166,9 @@ class Optimizer {
     const std::vector<Recipe>& recipes = found.recipes;
     row.states = found.statistics.states;
     row.pruned = found.statistics.pruned;
+    row.unsafe = found.statistics.unsafe;
+    row.large = found.statistics.large;
+    row.misfits = found.statistics.misfits;
     row.merged = found.statistics.merged;
     row.values = found.statistics.values;
     row.enumerate_s = found.seconds;

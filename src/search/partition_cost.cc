@@ -154,6 +154,7 @@ class BlockRuns {
   }
 
   double tasks() const { return tasks_; }
+  double trips() const { return trips_; }
 
   // How much more than the average the largest task has to do.
   double largest_task() const {
@@ -229,11 +230,15 @@ double Times::of_block(const Graph& graph, const Node& node) const {
     moved += std::max(0.0, all - once) / rate(once);
   }
   for (const Type& type : node.types) moved += writing(type);
+  // A loop of fewer tasks than threads is split over them, for a second kernel (block_program.h).
+  const double own = std::max(1.0, runs.tasks());
+  const double parts = std::clamp(rates_.core.threads / own, 1.0, runs.trips());
   // The last round of tasks may leave threads idle, and no thread is done before the largest task.
-  const double tasks = std::max(1.0, runs.tasks());
+  const double tasks = own * parts;
   const double rounds = std::ceil(tasks / rates_.core.threads);
   const double task_s = std::max(work_s, moved) / tasks;
-  return rates_.kernel_s + rounds * rates_.task_s + task_s * std::max(rounds, runs.largest_task());
+  return (parts > 1.0 ? 2.0 : 1.0) * rates_.kernel_s + rounds * rates_.task_s +
+         task_s * std::max(rounds, runs.largest_task());
 }
 
 // The first choices of the rules, and the one with the longest rows, where least is computed twice.
