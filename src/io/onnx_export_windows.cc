@@ -35,6 +35,24 @@ Wires conv(const ExportCall& call) {
   return {call.w.add("Conv", call.inputs, attrs, call.out())};
 }
 
+// ONNX keeps channels second: they are moved there and back.
+Wires conv_last(const ExportCall& call) {
+  const auto rank = static_cast<std::int64_t>(call.shape().size());
+  std::vector<std::int64_t> to_second = {0, rank - 1}, to_last = {0};
+  for (std::int64_t axis = 1; axis + 1 < rank; ++axis) to_second.push_back(axis);
+  for (std::int64_t axis = 2; axis < rank; ++axis) to_last.push_back(axis);
+  to_last.push_back(1);
+  OnnxAttrs attrs = window_attributes(call, static_cast<std::size_t>(rank) - 2);
+  const bool depthwise = call.attrs().flag("depthwise");
+  attrs["group"] = onnx_integer(depthwise ? known(call, call.shape().back()) : 1);
+  const Wire x = call.w.transpose(call.inputs[0], to_second);
+  Type type = call.out();
+  for (std::size_t axis = 0; axis < to_second.size(); ++axis) {
+    type.shape[axis] = call.out().shape[static_cast<std::size_t>(to_second[axis])];
+  }
+  return {call.w.transpose(call.w.add("Conv", {x, call.inputs[1]}, attrs, type), to_last)};
+}
+
 Wires conv_transpose(const ExportCall& call) {
   const std::size_t rank = call.shape().size() - 2;
   OnnxAttrs attrs = window_attributes(call, rank);
@@ -242,6 +260,7 @@ Wires fold(const ExportCall& call) {
 std::span<const OnnxExportRule> onnx_window_exports() {
   static const OnnxExportRule rules[] = {
       {"conv", conv},
+      {"conv_last", conv_last},
       {"conv_transpose", conv_transpose},
       {"grouped_conv", grouped_conv},
       {"max_pool", max_pool},

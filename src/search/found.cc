@@ -82,6 +82,20 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
+// The version of the tables, 0: none yet. No statement is left open: it would hold a lock.
+int checked_version(sqlite3* database) {
+  Statement version(database, "PRAGMA user_version");
+  version.step();
+  const int found = version.integer(0);
+  if (found != 0 && found != kVersion) {
+    throw Unusable(fmt::format("version {}, known is {}", found, kVersion));
+  }
+  // A file that was cut may open well: the pages that are missing are found only here.
+  Statement check(database, "PRAGMA quick_check(1)");
+  if (check.step() && check.text(0) != "ok") throw Unusable(check.text(0));
+  return found;
+}
+
 }  // namespace
 
 void FoundPrograms::Close::operator()(sqlite3* database) const { sqlite3_close(database); }
@@ -125,25 +139,18 @@ void FoundPrograms::open(const std::string& path) {
   }
   constexpr int kPatienceMs = 10000;
   sqlite3_busy_timeout(raw, kPatienceMs);
-  Statement version(raw, "PRAGMA user_version");
-  version.step();
-  const int found = version.integer(0);
-  if (found != 0 && found != kVersion) {
-    throw Unusable(fmt::format("version {}, known is {}", found, kVersion));
+  if (checked_version(raw) == kVersion) return;
+  // The lock is taken before anything is read: two that begin the same file wait for each other.
+  for (const char* sql :
+       {"BEGIN IMMEDIATE",
+        "CREATE TABLE IF NOT EXISTS found_1 (key TEXT PRIMARY KEY, recipe TEXT NOT NULL, "
+        "before_ms REAL NOT NULL, after_ms REAL NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS judged_1 (key TEXT NOT NULL, recipe TEXT NOT NULL, "
+        "refused INTEGER NOT NULL, screened_ms REAL NOT NULL, PRIMARY KEY (key, recipe))"}) {
+    Statement(raw, sql).step();
   }
-  // A file that was cut may open well: the pages that are missing are found only here.
-  Statement check(raw, "PRAGMA quick_check(1)");
-  if (check.step() && check.text(0) != "ok") throw Unusable(check.text(0));
-  if (found == kVersion) return;
-  Statement(raw,
-            "CREATE TABLE IF NOT EXISTS found_1 (key TEXT PRIMARY KEY, recipe TEXT NOT NULL, "
-            "before_ms REAL NOT NULL, after_ms REAL NOT NULL)")
-      .step();
-  Statement(raw,
-            "CREATE TABLE IF NOT EXISTS judged_1 (key TEXT NOT NULL, recipe TEXT NOT NULL, "
-            "refused INTEGER NOT NULL, screened_ms REAL NOT NULL, PRIMARY KEY (key, recipe))")
-      .step();
   Statement(raw, fmt::format("PRAGMA user_version = {}", kVersion).c_str()).step();
+  Statement(raw, "COMMIT").step();
 }
 
 // Runs a statement that changes the file. What cannot be kept (a full disk, a file that may only
