@@ -136,18 +136,26 @@ def error_in_tolerances(got, want, tolerance):
 
 def compare(contenders, folder, tolerance):
     """The largest error of each contender against the last one, a peer, in tolerances."""
-    import numpy
     for contender in contenders:
         contender.save(folder / contender.name)
-    wanted = sorted((folder / contenders[-1].name).iterdir())
+    return errors_against(folder / contenders[-1].name, contenders[:-1], folder, tolerance)
+
+
+def errors_against(wanted, contenders, folder, tolerance):
+    """The largest error of the outputs of each contender against those in `wanted`."""
+    import numpy
     return {contender.name: max(error_in_tolerances(numpy.load(folder / contender.name / file.name),
                                                     numpy.load(file), tolerance)
-                                for file in wanted)
-            for contender in contenders[:-1]}
+                                for file in sorted(wanted.iterdir()))
+            for contender in contenders}
+
+
+def our_error(errors):
+    return max(errors[name] for name in OURS if name in errors)
 
 
 def summary(name, threads, contenders, errors):
-    row = {"name": name, "threads": int(threads), "error": max(errors.values()),
+    row = {"name": name, "threads": int(threads), "error": our_error(errors),
            "errors": errors, "runs": len(contenders[0].times)}
     for contender in contenders:
         quartiles = statistics.quantiles(contender.times, n=4)

@@ -206,13 +206,12 @@ inline Graph small_random_graph(Rng& rng) {
   }
 }
 
-// A block graph that the optimiser would try, found in half a second; nothing where there is none.
+// A block graph that the optimiser would try; nothing where there is none.
 inline std::optional<Graph> fused_by_rules(const Graph& graph, Rng& rng) {
   static const CpuMachine machine = load_cpu_machine("share/machines/epyc_zen3.json");
   const Graph prepared = search::prepare(graph);
   const auto recipes =
-      search::generate(prepared,
-                       {.threads = 2, .seconds = 0.5, .machine = search::block_machine(machine, 2)})
+      search::generate(prepared, {.threads = 2, .machine = search::block_machine(machine, 2)})
           .recipes;
   if (recipes.empty()) return std::nullopt;
   const auto chosen = static_cast<std::size_t>(rng.integer(0, std::ssize(recipes) - 1));

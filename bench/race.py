@@ -14,8 +14,9 @@ magika: its classifier on the bytes of this file, against the same. onnx: any mo
 inputs of these shapes, against the same; open sizes of other inputs are 1.
 
 Contenders are processes that wait for their turn; they run A B C A B C ..., so that the drift of a
-shared machine meets all alike. Outputs are compared, with the tolerance of docs/numerics.md, before
-anything is timed; exit status 1 when one differs. Medians are quoted. Writes
+shared machine meets all alike. Before anything is timed our outputs are compared with those of the
+last peer, with the tolerance of docs/numerics.md, and where they are farther off than that, those
+of all with the reference device's; exit status 1 when ours differ. Medians are quoted. Writes
 bench/results/<what>.json and prints a table in Markdown. Needs tools/run peers once.
 """
 import argparse
@@ -28,9 +29,9 @@ import subprocess
 import sys
 import tempfile
 
-from contest import (PEERS, PRODUCTS, ROOT, Contender, add_roofline, compare, geometric_mean,
-                     measure_peaks, package, print_head, print_row, summary, take_turns,
-                     write_results)
+from contest import (PEERS, PRODUCTS, ROOT, Contender, add_roofline, compare, errors_against,
+                     geometric_mean, measure_peaks, our_error, package, print_head, print_row,
+                     summary, take_turns, write_results)
 
 sys.path.insert(0, str(PEERS))
 
@@ -69,6 +70,13 @@ class Arena:
                                 "--rotate-bytes", rotate, "--data", data, "--cache-dir", cache,
                                 "--json", report], report)
 
+    def reference(self, unfused, folder):
+        """Outputs of the reference device for what a contender of ours was given."""
+        with Contender("ref", [*unfused.command, "--device", "ref"]) as device:
+            device.wait_until_ready()
+            device.save(folder)
+        return folder
+
     def torch(self, *words):
         return Contender("torch", [self.args.torch_python, "torch_peer.py", "eager", *words])
 
@@ -103,9 +111,15 @@ class Arena:
             for contender in contenders:
                 stack.enter_context(contender).wait_until_ready()
             outputs = self.folder / "outputs" / re.sub(r"[ /,]+", "_", name) / threads
-            errors = compare([c for c in contenders if c.name != PRODUCTS], outputs, tolerance)
+            compared = [c for c in contenders if c.name != PRODUCTS]
+            errors = compare(compared, outputs, tolerance)
+            against = compared[-1].name
+            if our_error(errors) > 1:  # whose error is it?
+                against = "ref"
+                reference = self.reference(contenders[1], outputs / against)
+                errors = errors_against(reference, compared, outputs, tolerance)
             take_turns(contenders, self.args.seconds)
-            row = summary(name, threads, contenders, errors)
+            row = summary(name, threads, contenders, errors) | {"against": against}
             peaks = measure_peaks(contenders)
             report = contenders[0].finish()
             add_roofline(row, peaks, contenders[1].finish())

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <limits>
 
 #include "graph/simplify.h"
 #include "search/block_space.h"
@@ -28,6 +29,7 @@ void row(const Graph& program, int operators, bool prune, bool merge, double sec
   SpaceLimits limits;
   limits.operators = operators;
   limits.values = 1 << 20;
+  limits.evaluations = std::numeric_limits<std::int64_t>::max();
   limits.prune_terms = prune;
   limits.merge_equal = merge;
   const auto start = std::chrono::steady_clock::now();
