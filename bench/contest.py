@@ -103,11 +103,12 @@ def measure_peaks(contenders):
 def take_turns(contenders, seconds, at_most=400):
     """Rounds of turns until a contender has had about `seconds` on average. A turn is an untimed
     run, then a timed one. The processes of the others are stopped meanwhile: idle threads of some
-    peers spin for longer than a turn takes."""
+    peers spin for longer than a turn takes. Rounds go forwards and backwards in turn: what a
+    contender leaves in the caches meets its neighbour on either side."""
     rounds, spent_ms = 0, 0.0
     stop(contenders)
     while rounds < 9 or (spent_ms < seconds * 1e3 * len(contenders) and rounds < at_most):
-        for contender in contenders:
+        for contender in contenders if rounds % 2 == 0 else reversed(contenders):
             resume([contender])
             contender.run()
             contender.times.pop()
