@@ -10,25 +10,13 @@ namespace {
 
 using Axes = std::vector<TileAxis>;
 
-// Axes of an element-wise result, aligned at the end; axes of one element give way.
-Axes joined(const std::vector<const Axes*>& operands) {
-  std::size_t rank = 0;
-  for (const Axes* axes : operands) rank = std::max(rank, axes->size());
-  Axes result(rank, TileAxis{Dim(1), kWhole});
-  for (const Axes* axes : operands) {
-    const std::size_t skip = rank - axes->size();
-    for (std::size_t i = 0; i < axes->size(); ++i) {
-      if ((*axes)[i].extent != Dim(1)) result[skip + i] = (*axes)[i];
-    }
-  }
-  return result;
-}
-
-Axes product(const Axes& a, const Axes& b) {
+std::optional<Axes> product(const Axes& a, const Axes& b) {
   const Axes rows(a.begin(), a.end() - 2), columns(b.begin(), b.end() - 2);
-  Axes result = joined({&rows, &columns});
-  result.push_back(a[a.size() - 2]);
-  result.push_back(b.back());
+  const Axes* const batches[] = {&rows, &columns};
+  std::optional<Axes> result = joined_axes(batches);
+  if (!result) return std::nullopt;
+  result->push_back(a[a.size() - 2]);
+  result->push_back(b.back());
   return result;
 }
 
@@ -56,7 +44,7 @@ Axes reduced(const Axes& x, const Attrs& attrs) {
   return result;
 }
 
-Axes applied(const BlockStep& step, const std::vector<const Axes*>& operands) {
+std::optional<Axes> applied(const BlockStep& step, const std::vector<const Axes*>& operands) {
   const std::string_view name = step.op->name;
   if (name == "matmul") return product(*operands[0], *operands[1]);
   if (name == "transpose") {
@@ -64,26 +52,28 @@ Axes applied(const BlockStep& step, const std::vector<const Axes*>& operands) {
                                                            : std::vector<std::int64_t>());
   }
   if (name == "sum" || name == "reduce_max") return reduced(*operands[0], step.attrs);
-  return joined(operands);
+  return joined_axes(operands);
 }
 
 }  // namespace
 
-std::vector<std::vector<TileAxis>> axes_of_steps(const Graph& program, const BlockProgram& block) {
+std::optional<std::vector<std::vector<TileAxis>>> axes_of_steps(const Graph& program,
+                                                                const BlockProgram& block) {
   std::vector<Axes> result;
   for (const BlockStep& step : block.steps) {
     std::vector<const Axes*> operands;
     for (const std::size_t operand : step.operands) operands.push_back(&result[operand]);
-    Axes axes;
+    std::optional<Axes> axes = Axes();
     if (step.kind == BlockStep::Kind::kLoad) {
       const Dims& shape = program.type({program.inputs[step.input].node, 0}).shape;
-      for (std::size_t i = 0; i < shape.size(); ++i) axes.push_back({shape[i], step.cuts[i]});
+      for (std::size_t i = 0; i < shape.size(); ++i) axes->push_back({shape[i], step.cuts[i]});
     } else if (step.kind == BlockStep::Kind::kApply) {
       axes = applied(step, operands);
     } else if (step.kind != BlockStep::Kind::kConstant) {
       axes = *operands[0];
     }
-    result.push_back(std::move(axes));
+    if (!axes) return std::nullopt;
+    result.push_back(std::move(*axes));
   }
   return result;
 }

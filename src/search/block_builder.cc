@@ -191,7 +191,9 @@ class Builder {
 
   // Split along the reduction: one kernel accumulates over each part of the loop, one combines.
   std::optional<Graph> split() {
-    axes_ = axes_of_steps(plan_.program, plan_.block);
+    auto axes = axes_of_steps(plan_.program, plan_.block);
+    if (!axes) return std::nullopt;
+    axes_ = std::move(*axes);
     find_partials();
     if (partials_.empty() || !all_cover_the_grid()) return std::nullopt;
     Kernel first(plan_, plan_.block.split);
@@ -368,7 +370,9 @@ std::optional<Graph> to_graph(const Graph& program, const BlockProgram& block,
                               const Tiling& tiling) {
   Plan plan{program, block, tiling};
   if (!plan.complete()) return std::nullopt;
-  return block.split > 1 ? Builder(plan).split() : Builder(plan).whole();
+  // Recipes may come from a file: shapes that do not fit are found by building the whole.
+  std::optional<Graph> whole = Builder(plan).whole();
+  return block.split > 1 ? Builder(plan).split() : std::move(whole);
 }
 
 }  // namespace lamina::search

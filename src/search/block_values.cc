@@ -27,24 +27,10 @@ std::vector<std::int64_t> tile_shape(const std::vector<TileAxis>& axes) {
   return shape;
 }
 
-// Axes of an element-wise result, where the operands agree or have one element.
-std::optional<std::vector<TileAxis>> joined_axes(std::span<const BlockValue* const> operands) {
-  std::size_t rank = 0;
-  for (const BlockValue* x : operands) rank = std::max(rank, x->axes.size());
-  std::vector<TileAxis> axes(rank, TileAxis{Dim(1), kWhole});
-  for (const BlockValue* x : operands) {
-    const std::size_t skip = rank - x->axes.size();
-    for (std::size_t i = 0; i < x->axes.size(); ++i) {
-      TileAxis& axis = axes[skip + i];
-      if (x->axes[i].extent == Dim(1)) continue;
-      if (axis.extent == Dim(1)) {
-        axis = x->axes[i];
-      } else if (!(axis == x->axes[i])) {
-        return std::nullopt;
-      }
-    }
-  }
-  return axes;
+std::optional<std::vector<TileAxis>> joined_axes_of(std::span<const BlockValue* const> operands) {
+  std::vector<const std::vector<TileAxis>*> axes;
+  for (const BlockValue* x : operands) axes.push_back(&x->axes);
+  return joined_axes(axes);
 }
 
 // What is known only after the loop does not meet what varies in it.
@@ -77,6 +63,26 @@ bool cuts_differ(const std::vector<TileAxis>& axes) {
 }
 
 }  // namespace
+
+std::optional<std::vector<TileAxis>> joined_axes(
+    std::span<const std::vector<TileAxis>* const> operands) {
+  std::size_t rank = 0;
+  for (const std::vector<TileAxis>* x : operands) rank = std::max(rank, x->size());
+  std::vector<TileAxis> axes(rank, TileAxis{Dim(1), kWhole});
+  for (const std::vector<TileAxis>* x : operands) {
+    const std::size_t skip = rank - x->size();
+    for (std::size_t i = 0; i < x->size(); ++i) {
+      TileAxis& axis = axes[skip + i];
+      if ((*x)[i].extent == Dim(1)) continue;
+      if (axis.extent == Dim(1)) {
+        axis = (*x)[i];
+      } else if (!(axis == (*x)[i])) {
+        return std::nullopt;
+      }
+    }
+  }
+  return axes;
+}
 
 std::int64_t BlockFields::tile(const TileAxis& axis) {
   const std::int64_t whole = whole_extent(axis.extent);
@@ -177,7 +183,7 @@ BlockValue BlockFields::load(const Whole& tensor, std::span<const int> given) co
 
 std::optional<BlockValue> BlockFields::elementwise(
     const OpDef& op, const Attrs& attrs, std::span<const BlockValue* const> operands) const {
-  const auto axes = joined_axes(operands);
+  const auto axes = joined_axes_of(operands);
   const auto after = joined_after(operands);
   if (!axes || !after || !cuts_differ(*axes) || op.scalar.formal == nullptr) return std::nullopt;
   BlockValue result = blank(joined_points(operands), *axes, *after);
@@ -212,9 +218,9 @@ std::optional<BlockValue> BlockFields::matmul(const BlockValue& a, const BlockVa
   const auto after = joined_after(both);
   if (!after) return std::nullopt;
   // Batch axes broadcast like those of element-wise operators.
-  BlockValue batch_a{a.points, {a.axes.begin(), a.axes.end() - 2}, {}, false};
-  BlockValue batch_b{b.points, {b.axes.begin(), b.axes.end() - 2}, {}, false};
-  const BlockValue* const batches[] = {&batch_a, &batch_b};
+  const std::vector<TileAxis> batch_a(a.axes.begin(), a.axes.end() - 2);
+  const std::vector<TileAxis> batch_b(b.axes.begin(), b.axes.end() - 2);
+  const std::vector<TileAxis>* const batches[] = {&batch_a, &batch_b};
   auto axes = joined_axes(batches);
   if (!axes) return std::nullopt;
   const std::vector<TileAxis> batch = *axes;

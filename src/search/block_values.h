@@ -25,6 +25,11 @@ struct TileAxis {
   bool operator==(const TileAxis&) const = default;
 };
 
+// Axes of an element-wise result, aligned at the end: the operands' agree or have one element.
+// Nothing where they do not.
+std::optional<std::vector<TileAxis>> joined_axes(
+    std::span<const std::vector<TileAxis>* const> operands);
+
 // A tile for each point of the grid and each iteration of the loop.
 struct BlockValue {
   std::vector<std::int64_t> points;  // of each grid dimension, then of the loop; 1 where all agree

@@ -20,13 +20,14 @@ namespace {
 Recipe example() {
   Recipe recipe;
   recipe.parts.push_back({{{0, 2, 5}}, {{16, 0}, 0}, {}});
-  BlockProgram program{{0, 1}, true, {}, {3}};
+  BlockProgram program{{0, 1}, true, {}, {4}};
   using Kind = BlockStep::Kind;
   program.steps.push_back({Kind::kLoad, 1, {0, -2}, 0.0, nullptr, {}, {}});
   program.steps.push_back({Kind::kConstant, 0, {}, 0.1, nullptr, {}, {}});
   program.steps.push_back(
       {Kind::kApply, 0, {}, 0.0, &find_op("sum"), {{"axes", Dims{-1}}, {"keepdims", true}}, {0}});
-  program.steps.push_back({Kind::kRescaledSum, 0, {}, 0.0, nullptr, {}, {0, 2}});
+  program.steps.push_back({Kind::kRunningLargest, 0, {}, 0.0, nullptr, {}, {2}});
+  program.steps.push_back({Kind::kRescaledSum, 0, {}, 0.0, nullptr, {}, {0, 3}});
   recipe.parts.push_back({{{7}}, {{1, 64, 0}, 128}, program});
   return recipe;
 }
@@ -99,6 +100,10 @@ TEST_CASE("encode and decode are inverse") {
   CHECK(decode("").parts.empty());
   CHECK_THROWS_AS(decode("1,2/3"), Error);
   CHECK_THROWS_AS(decode("1,x/3/0"), Error);
+  CHECK_NOTHROW(decode("1/2/2/0:1|L0:-1,-2|R0|S0|Z0,1|3"));
+  CHECK_THROWS_AS(decode("1/2/2/0:1|L0:-1,-2|S|1"), Error);     // a sum of nothing
+  CHECK_THROWS_AS(decode("1/2/2/0:1|L0:-1,-2|Z0|1"), Error);    // rescaled by nothing
+  CHECK_THROWS_AS(decode("1/2/2/0:1|L0:-1,-2|Z0,0|1"), Error);  // by no running maximum
 }
 
 TEST_CASE("what one handle remembers another finds") {

@@ -144,6 +144,17 @@ std::optional<std::string> encode(const BlockProgram& program) {
   return text + join(program.outputs);
 }
 
+// Accumulators read one value, rescaled sums a running maximum as well.
+void check_operands(const BlockProgram& program) {
+  const BlockStep& step = program.steps.back();
+  if (step.kind == Kind::kLoad || step.kind == Kind::kConstant || step.kind == Kind::kApply) return;
+  const std::size_t wanted = step.kind == Kind::kRescaledSum ? 2 : 1;
+  require(step.operands.size() == wanted, "recipe: an accumulator of {} values, expected {}",
+          step.operands.size(), wanted);
+  require(wanted == 1 || program.steps[step.operands[1]].kind == Kind::kRunningLargest,
+          "recipe: a sum is rescaled by step {}, which is no running maximum", step.operands[1]);
+}
+
 BlockProgram decode_program(std::string_view text) {
   const auto lines = split(text, '|');
   require(lines.size() >= 3, "recipe: a block program of {} lines", lines.size());
@@ -157,6 +168,7 @@ BlockProgram decode_program(std::string_view text) {
     for (const std::size_t operand : program.steps.back().operands) {
       require(operand + 1 < program.steps.size(), "recipe: step {} reads step {}", i - 1, operand);
     }
+    check_operands(program);
   }
   program.outputs = numbers<std::size_t>(lines.back());
   for (const std::size_t output : program.outputs) {
