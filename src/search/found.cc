@@ -1,17 +1,13 @@
 // The SQLite file that keeps recipes.
 #include "search/found.h"
 
-#include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 
 #include "base/check.h"
+#include "base/file_lock.h"
 #include "search/recipe_text.h"
 
 namespace lamina::search {
@@ -30,23 +26,6 @@ struct Unusable : Error {
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) throw Unusable(reason);
   fail(ErrorCode::kIo, "found programs: {}", reason);
 }
-
-// Held by one process at a time, also among threads.
-class FileLock {
- public:
-  explicit FileLock(const std::string& path)
-      : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
-    if (file_ < 0 || flock(file_, LOCK_EX) != 0) {
-      fail(ErrorCode::kIo, "cannot lock {}: {}", path, std::strerror(errno));
-    }
-  }
-  ~FileLock() { ::close(file_); }
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
-
- private:
-  int file_;
-};
 
 // A prepared statement that finalises itself.
 class Statement {

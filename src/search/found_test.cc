@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/temporary_folder.h"
 #include "lamina/error.h"
 #include "lamina/io.h"
 #include "search/recipe_text.h"
@@ -37,16 +38,7 @@ namespace fs = std::filesystem;
 // A file in a folder of its own, which goes away with the test.
 class FoundFile {
  public:
-  FoundFile() {
-    std::string name = (fs::temp_directory_path() / "lamina_found_XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    folder_ = name;
-  }
-  ~FoundFile() { fs::remove_all(folder_); }
-  FoundFile(const FoundFile&) = delete;
-  FoundFile& operator=(const FoundFile&) = delete;
-
-  std::string path() const { return (folder_ / "found.sqlite").string(); }
+  std::string path() const { return folder_.file("found.sqlite"); }
   void fill(int entries) const {
     FoundPrograms found(path());
     for (int i = 0; i < entries; ++i) found.remember(std::to_string(i), example(), 2.0, 1.0);
@@ -59,7 +51,7 @@ class FoundFile {
   }
 
  private:
-  fs::path folder_;
+  TemporaryFolder folder_;
 };
 
 // The file is begun anew with a warning, and then it works.

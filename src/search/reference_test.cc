@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/temporary_folder.h"
 #include "lamina/bench.h"
 
 using namespace lamina;
@@ -42,8 +43,8 @@ std::ptrdiff_t count(const std::string& folder) {
 }  // namespace
 
 TEST_CASE("reference outputs are read again, and computed again when the file was changed") {
-  std::string folder = (fs::temp_directory_path() / "lamina_reference_XXXXXX").string();
-  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  const TemporaryFolder owner;
+  const std::string& folder = owner.path();
   const Graph graph = example(1);
   const std::vector<Tensor> inputs = random_inputs(graph, {}, 1);
   const auto plain = reference_outputs(graph, inputs, "");
@@ -75,5 +76,4 @@ TEST_CASE("reference outputs are read again, and computed again when the file wa
   const auto cut = reference_outputs(graph, inputs, folder);
   CHECK(cut.warning.find("bytes, expected") != std::string::npos);
   CHECK(equal(cut.outputs, plain.outputs));
-  fs::remove_all(folder);
 }

@@ -11,6 +11,8 @@
 #include <iterator>
 #include <string>
 
+#include "base/temporary_folder.h"
+
 namespace lamina::test {
 
 inline std::string read_all(const std::filesystem::path& path) {
@@ -31,26 +33,16 @@ struct Outcome {
 // A folder of its own for each test case.
 class Sandbox {
  public:
-  Sandbox() {
-    std::string name = (std::filesystem::temp_directory_path() / "lamina_cli_XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    folder_ = name;
-  }
-  ~Sandbox() { std::filesystem::remove_all(folder_); }
-  Sandbox(const Sandbox&) = delete;
-  Sandbox& operator=(const Sandbox&) = delete;
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string path(const std::string& name) const { return folder_.file(name); }
   std::size_t count(const std::string& folder) const {
-    return static_cast<std::size_t>(
-        std::distance(std::filesystem::directory_iterator(folder_ / folder),
-                      std::filesystem::directory_iterator()));
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path(folder)),
+                                                  std::filesystem::directory_iterator()));
   }
 
   // `$` in `arguments` stands for the folder. `before` is shell text that comes first.
   Outcome lamina(std::string arguments, const std::string& before = "") const {
     for (std::size_t at; (at = arguments.find('$')) != std::string::npos;) {
-      arguments.replace(at, 1, folder_.string());
+      arguments.replace(at, 1, folder_.path());
     }
     const char* program = std::getenv("LAMINA_PROGRAM");
     REQUIRE(program != nullptr);
@@ -75,7 +67,7 @@ class Sandbox {
   }
 
  private:
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 }  // namespace lamina::test

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <set>
 
+#include "base/temporary_folder.h"
 #include "cases.h"
 #include "graph/tolerance.h"
 #include "lamina/io.h"
@@ -23,19 +24,13 @@ namespace fs = std::filesystem;
 // A folder that goes when the test ends.
 class Folder {
  public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "lamina_onnx_XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() { fs::remove_all(path_); }
   std::string file(std::string name) const {
     std::replace(name.begin(), name.end(), '/', '_');
-    return (path_ / name).string();
+    return folder_.file(name);
   }
 
  private:
-  fs::path path_;
+  TemporaryFolder folder_;
 };
 
 // What ONNX cannot say, by operator. All other operators with samples must go through.

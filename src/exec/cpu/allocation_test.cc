@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "exec/cpu/cache_dir_for_test.h"
+#include "base/temporary_folder.h"
 #include "exec/cpu/cpu_device.h"
 
 namespace {
@@ -28,14 +28,14 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 using namespace lamina;
 
 TEST_CASE("no allocation while running, and the arena is reused") {
-  const test::CacheDir cache;
+  const TemporaryFolder cache;
   Graph graph;
   graph.sizes = {{"T", 1, 1000}};
   const Value x = graph.add_input("x", {DType::kF32, {Dim::size("T"), 64}, {}});
   Value y = x;
   for (int i = 0; i < 10; ++i) y = graph.add("exp", {graph.add("mul", {y, graph.constant(-0.5)})});
   graph.add_output("y", graph.add("sum", {y}, {{"axes", Dims{1}}}));
-  const auto program = compile(graph, cpu_device(), {2, cache.path});
+  const auto program = compile(graph, cpu_device(), {2, cache.path()});
   const std::vector<Tensor> large = {Tensor(DType::kF32, {1000, 64})};
   const std::vector<Tensor> small = {Tensor(DType::kF32, {10, 64})};
   std::vector<Tensor> large_out = {Tensor(DType::kF32, {1000})};

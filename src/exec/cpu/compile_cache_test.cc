@@ -4,14 +4,15 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
-#include "exec/cpu/cache_dir_for_test.h"
+#include "base/temporary_folder.h"
 #include "exec/cpu/cpu_device.h"
 #include "exec/ref/ref_device.h"
+#include "lamina/error.h"
 
 using namespace lamina;
-using lamina::test::CacheDir;
 
 namespace {
 
@@ -38,8 +39,8 @@ struct Path {
 }  // namespace
 
 TEST_CASE("equal kernels are compiled once, over programs and runs of the compiler") {
-  const CacheDir cache;
-  const RunOptions options{1, cache.path};
+  const TemporaryFolder cache;
+  const RunOptions options{1, cache.path()};
   const auto first = compile(small_graph(2.0), cpu_device(), options);
   CHECK(first->stats().compiles == 1);  // one distinct kernel
   CHECK(first->stats().kernels == 3);
@@ -50,10 +51,10 @@ TEST_CASE("equal kernels are compiled once, over programs and runs of the compil
 }
 
 TEST_CASE("a damaged file of the cache is replaced") {
-  const CacheDir cache;
-  const RunOptions options{1, cache.path};
+  const TemporaryFolder cache;
+  const RunOptions options{1, cache.path()};
   compile(small_graph(2.0), cpu_device(), options);
-  for (const auto& entry : std::filesystem::directory_iterator(cache.path)) {
+  for (const auto& entry : std::filesystem::directory_iterator(cache.path())) {
     std::filesystem::remove(entry.path());
     std::ofstream(entry.path()) << "not a shared object";
   }
@@ -63,8 +64,8 @@ TEST_CASE("a damaged file of the cache is replaced") {
 }
 
 TEST_CASE("compiler runs are bounded") {
-  const CacheDir cache;
-  RunOptions options{1, cache.path};
+  const TemporaryFolder cache;
+  RunOptions options{1, cache.path()};
   options.max_compiles = 0;
   try {
     compile(small_graph(2.0), cpu_device(), options);
@@ -86,8 +87,8 @@ TEST_CASE("without a compiler the device says so and interprets") {
 
 TEST_CASE("a cache folder that cannot be, or that others can write, is refused") {
   CHECK_THROWS_AS(compile(small_graph(2.0), cpu_device(), {1, "/proc/nowhere"}), Error);
-  const CacheDir cache;
-  std::filesystem::permissions(cache.path, std::filesystem::perms::others_write,
+  const TemporaryFolder cache;
+  std::filesystem::permissions(cache.path(), std::filesystem::perms::others_write,
                                std::filesystem::perm_options::add);
-  CHECK_THROWS_AS(compile(small_graph(2.0), cpu_device(), {1, cache.path}), Error);
+  CHECK_THROWS_AS(compile(small_graph(2.0), cpu_device(), {1, cache.path()}), Error);
 }

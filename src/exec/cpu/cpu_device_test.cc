@@ -7,20 +7,21 @@
 #include <cmath>
 #include <thread>
 
+#include "base/temporary_folder.h"
 #include "base/thread_pool.h"
-#include "exec/cpu/cache_dir_for_test.h"
 #include "exec/ref/ref_device.h"
 #include "graph/op_def.h"
+#include "lamina/error.h"
 
 using namespace lamina;
 
 namespace {
 
 RunOptions options(int threads = 2) {
-  static const test::CacheDir cache;  // for the cases that do not count compiler runs
+  static const TemporaryFolder cache;  // for the cases that do not count compiler runs
   RunOptions options;
   options.threads = threads;
-  options.cache_dir = cache.path;
+  options.cache_dir = cache.path();
   return options;
 }
 
@@ -170,8 +171,8 @@ TEST_CASE("one program serves all values of its sizes and is compiled once") {
   const Value z = graph.add("matmul", {x, y});
   graph.add_output("z", graph.add("sum", {graph.add("mul", {z, z})}, {{"axes", Dims{0}}}));
   graph.add_output("flat", graph.add("reshape", {x}, {{"shape", Dims{t * Dim(24)}}}));
-  const test::CacheDir cache;
-  const auto program = compile(graph, cpu_device(), {2, cache.path});
+  const TemporaryFolder cache;
+  const auto program = compile(graph, cpu_device(), {2, cache.path()});
   const std::int64_t compiles = program->stats().compiles;
   CHECK(compiles >= 1);
   const auto reference = compile(graph, ref_device());

@@ -2,8 +2,8 @@
 // padding and window, odd sizes, all float types, alone and with what follows them.
 #include "exec/cpu/emit_conv.h"
 
+#include "base/temporary_folder.h"
 #include "exec/cpu/block_examples_test.h"
-#include "exec/cpu/cache_dir_for_test.h"
 #include "exec/cpu/node_kernels_test.h"
 #include "lamina/device.h"
 
@@ -39,9 +39,9 @@ class Convolutions {
   }
 
   void compare() const {
-    const test::CacheDir cache;
+    const TemporaryFolder cache;
     const auto program =
-        find_device("cpu").compile(graph_, {.threads = 1, .cache_dir = cache.path});
+        find_device("cpu").compile(graph_, {.threads = 1, .cache_dir = cache.path()});
     CHECK(program->stats().fallbacks == 0);
     const std::vector<Tensor> got = program->run(inputs_);
     const std::vector<Tensor> want = compile(graph_, ref_device())->run(inputs_);

@@ -13,6 +13,7 @@
 #include <limits>
 #include <random>
 
+#include "base/temporary_folder.h"
 #include "num/algebra.h"
 #include "num/half.h"
 
@@ -20,27 +21,19 @@ using namespace lamina;
 
 namespace {
 
-namespace fs = std::filesystem;
-
 // A compiled text. The folder and the library go with it.
 class Library {
  public:
   explicit Library(const std::string& text) {
-    std::string folder = (fs::temp_directory_path() / "lamina_prelude_XXXXXX").string();
-    REQUIRE(mkdtemp(folder.data()) != nullptr);
-    folder_ = folder;
-    std::ofstream(folder_ / "k.cc") << text;
+    std::ofstream(folder_.file("k.cc")) << text;
     const std::string command =
         fmt::format("c++ {} -march=native -shared -fPIC -o {} {}", cpu::kPreludeFlags,
-                    (folder_ / "k.so").string(), (folder_ / "k.cc").string());
+                    folder_.file("k.so"), folder_.file("k.cc"));
     REQUIRE(std::system(command.c_str()) == 0);
-    handle_ = dlopen((folder_ / "k.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+    handle_ = dlopen(folder_.file("k.so").c_str(), RTLD_NOW | RTLD_LOCAL);
     REQUIRE(bool(handle_ != nullptr));
   }
-  ~Library() {
-    dlclose(handle_);
-    fs::remove_all(folder_);
-  }
+  ~Library() { dlclose(handle_); }
   template <class Function>
   Function* find(const std::string& name) const {
     auto* function = reinterpret_cast<Function*>(dlsym(handle_, name.c_str()));
@@ -49,7 +42,7 @@ class Library {
   }
 
  private:
-  fs::path folder_;
+  TemporaryFolder folder_;
   void* handle_ = nullptr;
 };
 

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/process.h"
+#include "base/temporary_folder.h"
 
 namespace lamina::cuda {
 namespace {
@@ -26,20 +27,6 @@ std::string first_error(const std::string& log) {
   const std::size_t begin = at == std::string::npos ? 0 : log.rfind('\n', at) + 1;
   return log.substr(begin, log.find('\n', begin) - begin);
 }
-
-// A folder of this call alone.
-struct WorkFolder {
-  explicit WorkFolder(const std::string& parent) : path(parent + "/build-XXXXXX") {
-    if (mkdtemp(path.data()) == nullptr) fail(ErrorCode::kIo, "cannot write to {}", parent);
-  }
-  WorkFolder(const WorkFolder&) = delete;
-  WorkFolder& operator=(const WorkFolder&) = delete;
-  ~WorkFolder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  std::string path;
-};
 
 }  // namespace
 
@@ -60,8 +47,8 @@ std::string compile_cubin(const Nvcc& nvcc, const std::string& text, int sm,
   std::error_code error;
   if (fs::exists(kept, error)) return read_file(kept);
   make_folder(folder);
-  const WorkFolder work(folder);
-  const std::string source = work.path + "/kernels.cu", cubin = work.path + "/kernels.cubin";
+  const TemporaryFolder work(folder);
+  const std::string source = work.path() + "/kernels.cu", cubin = work.path() + "/kernels.cubin";
   write_file_atomically(source, text);
   const ProcessResult result = run_process(
       {nvcc.path, "-std=c++17", "-O3", "-cubin", "-arch=" + target, "-w", "-o", cubin, source});

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "base/check.h"
+#include "base/file_lock.h"
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -117,6 +118,9 @@ CpuMachine load_cpu_machine(const std::string& path) {
 
 RememberedMachine remembered_cpu_machine(const RunOptions& options) {
   const std::string path = remembered_path(options);
+  make_folder(std::filesystem::path(path).parent_path().string());
+  // Two that measured at once would disturb each other, and each would go by other figures.
+  const FileLock lock(path + ".lock");
   RememberedMachine result;
   if (std::filesystem::exists(path)) {
     try {

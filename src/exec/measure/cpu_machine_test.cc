@@ -4,8 +4,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <regex>
+#include <thread>
+#include <vector>
 
 #include "base/files.h"
+#include "base/temporary_folder.h"
 #include "lamina/error.h"
 #include "lamina/machine.h"
 
@@ -53,10 +56,22 @@ TEST_CASE("descriptions that cannot be used") {
   CHECK_THROWS_AS(load_cpu_machine("share/machines/absent.json"), Error);
 }
 
+TEST_CASE("those who measure at once go by the same figures") {
+  const TemporaryFolder folder;
+  RunOptions options;
+  options.cache_dir = folder.path();
+  std::vector<RememberedMachine> seen(2);
+  {
+    const std::jthread other([&] { seen[1] = remembered_cpu_machine(options); });
+    seen[0] = remembered_cpu_machine(options);
+  }
+  CHECK(seen[0].machine == seen[1].machine);
+}
+
 TEST_CASE("the measured description is remembered, and measured again when damaged") {
   namespace fs = std::filesystem;
-  std::string folder = (fs::temp_directory_path() / "lamina_machine_XXXXXX").string();
-  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  const TemporaryFolder owner;
+  const std::string& folder = owner.path();
   RunOptions options;
   options.cache_dir = folder;
   const RememberedMachine first = remembered_cpu_machine(options);
@@ -71,5 +86,4 @@ TEST_CASE("the measured description is remembered, and measured again when damag
   const RememberedMachine again = remembered_cpu_machine(options);
   CHECK(again.warning.find("measured again") != std::string::npos);
   CHECK(remembered_cpu_machine(options).machine == again.machine);
-  fs::remove_all(folder);
 }
