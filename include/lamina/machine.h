@@ -27,7 +27,9 @@ struct CpuMachine {
   double bytes_per_second = 0.0;            // streamed from memory by one core alone
   double all_cores_bytes_per_second = 0.0;  // by all cores together
   double l2_bytes_per_second = 0.0;
-  double launch_seconds = 0.0;  // to start a loop on all cores and to wait for its end
+  double l3_bytes_per_second = 0.0;  // 0 where there is none
+  double launch_seconds = 0.0;       // to start a loop on all cores and to wait for its end
+  double task_seconds = 0.0;         // of a block that hardly does anything
 
   bool operator==(const CpuMachine&) const = default;
 
@@ -48,7 +50,9 @@ struct CpuMachine {
     visit("bytes_per_second", self.bytes_per_second);
     visit("all_cores_bytes_per_second", self.all_cores_bytes_per_second);
     visit("l2_bytes_per_second", self.l2_bytes_per_second);
+    visit("l3_bytes_per_second", self.l3_bytes_per_second);
     visit("launch_seconds", self.launch_seconds);
+    visit("task_seconds", self.task_seconds);
   }
 };
 

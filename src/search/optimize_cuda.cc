@@ -103,7 +103,6 @@ class CudaOptimizer {
     // The size of the cache is not described: values between kernels are taken to leave it.
     rates.near_bytes_per_s = machine_.cache_bytes_per_second;
     rates.kernel_s = machine_.launch_seconds;
-    rates.task_s = 0.0;
     return rates;
   }
 

@@ -277,10 +277,10 @@ Rates rates_of(const CpuMachine& machine, int threads) {
   rates.core = block_machine(machine, threads);
   rates.near_bytes_per_s = machine.l2_bytes_per_second;
   rates.near_bytes = static_cast<double>(machine.l2_bytes);
-  // Not measured: between its neighbours.
-  rates.far_bytes_per_s = std::sqrt(rates.near_bytes_per_s * rates.core.bytes_per_s);
+  rates.far_bytes_per_s = machine.l3_bytes_per_second;
   rates.far_bytes = static_cast<double>(machine.l3_bytes);
   rates.kernel_s = machine.launch_seconds;
+  rates.task_s = machine.task_seconds;
   return rates;
 }
 

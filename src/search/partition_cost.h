@@ -20,7 +20,7 @@ struct Rates {
   double far_bytes_per_s = 0.0;   // from the cache that all cores share
   double far_bytes = 0.0;         // of it
   double kernel_s = 0.0;          // to start a kernel on all threads and to wait for its end
-  double task_s = 1e-7;           // to start a task
+  double task_s = 0.0;            // to start a task
 };
 Rates rates_of(const CpuMachine& machine, int threads);
 

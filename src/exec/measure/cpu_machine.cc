@@ -15,7 +15,7 @@
 namespace lamina {
 namespace {
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
 constexpr std::string_view kDevice = "cpu";
 
 // Reads the values of one description; messages name the file and the key.
@@ -39,7 +39,7 @@ class Reader {
   void read(std::string_view key, Number& field) const {
     const double value = number(key);
     // Only a shared cache may be absent.
-    const bool absent_is_fine = key == "l3_bytes" && value == 0.0;
+    const bool absent_is_fine = key.starts_with("l3_") && value == 0.0;
     require(value > 0.0 || absent_is_fine, "{}: {} must be positive, got {}", source_, key, value);
     if constexpr (std::is_integral_v<Number>) {
       require(std::holds_alternative<std::int64_t>(at(key).value()),

@@ -43,7 +43,7 @@ TEST_CASE("descriptions that cannot be used") {
   refused("[]", "m.json: expected a JSON object");
   refused("{}", "m.json: 'device' is missing");
   refused(read_file("share/machines/h100.json"), "m.json: describes a GPU, expected a processor");
-  refused(changed("\"version\": 1", "\"version\": 7"), "m.json: version 7, known is 1");
+  refused(changed("\"version\": 2", "\"version\": 7"), "m.json: version 7, known is 2");
   refused(changed("\"device\": \"cpu\"", "\"device\": \"tpu\""), "must be \"cpu\", got \"tpu\"");
   refused(changed("\"cores\": [0-9]+", "\"cores\": 0"), "m.json: cores must be positive, got 0");
   refused(changed("\"cores\": [0-9]+", "\"cores\": 1.5"), "cores must be a whole number, got 1.5");

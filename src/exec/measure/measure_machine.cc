@@ -53,11 +53,25 @@ std::unique_ptr<Program> compile_apply(const std::string& op, int operands,
   return compile(graph, find_device("cpu"), {.threads = 1, .cache_dir = cache_dir});
 }
 
-// Of one run with so many elements.
-double run_seconds(Program& program, std::int64_t elements) {
-  std::vector<double> values(static_cast<std::size_t>(elements));
+// A task for each row, which hardly does anything.
+std::unique_ptr<Program> compile_rows(const std::string& cache_dir) {
+  const Graph graph = parse_graph(fmt::format(R"(lamina 1
+graph rows[N: {}..{}](x: f32[N, 8]) {{
+  y = block(x, grid=[N]) {{
+    row = load(x, grid=[0], tile=[1, 8])
+    return store(neg(row), grid=[0], shape=[N, 8])
+  }}
+  return y
+}})",
+                                              kFew, kMany));
+  return compile(graph, find_device("cpu"), {.threads = 1, .cache_dir = cache_dir});
+}
+
+// Of one run with inputs of that shape.
+double run_seconds(Program& program, const Shape& shape) {
+  std::vector<double> values(static_cast<std::size_t>(element_count(shape)));
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = 0.5 + static_cast<double>(i) * 1e-4;
-  const Tensor operand = Tensor::from_doubles(DType::kF32, {elements}, values);
+  const Tensor operand = Tensor::from_doubles(DType::kF32, shape, values);
   const std::vector<Tensor> inputs(program.graph().inputs.size(), operand);
   std::vector<Tensor> outputs = program.run(inputs);
   constexpr int kRuns = 16;  // between two looks at the clock
@@ -70,18 +84,27 @@ double run_seconds(Program& program, std::int64_t elements) {
 
 // By the difference of two sizes: what a run costs apart from its elements is no part of it.
 double elements_per_second(Program& program) {
-  const double few = run_seconds(program, kFew);
-  const double many = run_seconds(program, kMany);
+  const double few = run_seconds(program, {kFew});
+  const double many = run_seconds(program, {kMany});
   return many > few ? (kMany - kFew) / (many - few) : kMany / many;
 }
 
-double l2_bytes_per_second(std::int64_t l1_bytes, std::int64_t l2_bytes) {
-  // Half of it, but more than the cache before it holds.
-  const std::int64_t bytes = std::max(l2_bytes / 2, 2 * l1_bytes);
+double task_seconds(Program& rows) {
+  const double few = run_seconds(rows, {kFew, 8});
+  const double many = run_seconds(rows, {kMany, 8});
+  return std::max(many - few, 1e-9) / (kMany - kFew);
+}
+
+// Read by one core again and again: half of what a cache holds, but more than the one before it.
+double cache_bytes_per_second(std::int64_t smaller_bytes, std::int64_t cache_bytes) {
+  const std::int64_t bytes = std::max(cache_bytes / 2, 2 * smaller_bytes);
+  // The same amount of work for every cache.
+  const int tries = static_cast<int>(
+      std::clamp<std::int64_t>(kTries * (std::int64_t{256} << 10) / bytes, 10, kTries));
   const std::vector<std::uint64_t> memory(static_cast<std::size_t>(bytes) / sizeof(std::uint64_t),
                                           1);
   std::uint64_t word = 0;
-  const double seconds = best_seconds(kTries, [&] { word ^= kernels::read_all(memory); });
+  const double seconds = best_seconds(tries, [&] { word ^= kernels::read_all(memory); });
   check(word <= 1, "impossible sum");  // the result is used, so that the loop stays
   return static_cast<double>(bytes) / seconds;
 }
@@ -122,7 +145,7 @@ double rounded(double rate) { return std::stod(fmt::format("{:.3e}", rate)); }
 }  // namespace
 
 CpuMachine measure_cpu_machine(const RunOptions& options) {
-  // Two compilers at a time, before anything is measured.
+  // Several compilers at a time, before anything is measured.
   const auto start = [&](const char* op, int operands) {
     return std::async(std::launch::async,
                       [=, &options] { return compile_apply(op, operands, options.cache_dir); });
@@ -131,7 +154,9 @@ CpuMachine measure_cpu_machine(const RunOptions& options) {
   auto exp = start("exp", 1);
   auto div = start("div", 2);
   auto sqrt = start("sqrt", 1);
-  const std::unique_ptr<Program> programs[] = {add.get(), exp.get(), div.get(), sqrt.get()};
+  auto rows = std::async(std::launch::async, [&] { return compile_rows(options.cache_dir); });
+  const std::unique_ptr<Program> programs[] = {add.get(), exp.get(), div.get(), sqrt.get(),
+                                               rows.get()};
 
   const cpu::Target target = cpu::detect_target();
   CpuMachine machine;
@@ -151,8 +176,12 @@ CpuMachine measure_cpu_machine(const RunOptions& options) {
   machine.flops_f32 = one.f32_gflop_s * 1e9;
   machine.bytes_per_second = one.read_gb_s * 1e9;
   machine.all_cores_bytes_per_second = all.read_gb_s * 1e9;
-  machine.l2_bytes_per_second = l2_bytes_per_second(target.l1_bytes, target.l2_bytes);
+  machine.l2_bytes_per_second = cache_bytes_per_second(target.l1_bytes, target.l2_bytes);
+  if (machine.l3_bytes > 0) {
+    machine.l3_bytes_per_second = cache_bytes_per_second(machine.l2_bytes, machine.l3_bytes);
+  }
   machine.launch_seconds = launch_seconds(machine.cores);
+  machine.task_seconds = task_seconds(*programs[4]);
   CpuMachine::fields(machine, [](std::string_view, auto& field) {
     if constexpr (std::is_same_v<decltype(field), double&>) field = rounded(field);
   });
