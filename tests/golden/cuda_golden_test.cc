@@ -35,3 +35,17 @@ TEST_CASE("kernels of fused programs") {
                                                  .dtype = DType::kBF16}));
   check_golden("norm_transformer_f32", cpu::norm_transformer(64, 4096, 1, DType::kF32));
 }
+
+TEST_CASE("kernels outside blocks") {
+  const auto check_text = [](const std::string& name, std::string_view text) {
+    check_golden(name, parse_graph(fmt::format("lamina 1\ngraph g{}", text)));
+  };
+  check_text("top_k_bf16", "(x: bf16[16, 32000]) {\n  return top_k(x, k=[8], axis=1)\n}");
+  check_text("sort_f32", "(x: f32[16, 1000]) {\n  return sort(x, axis=1)\n}");
+  check_text("sort_long_lines_f32", "(x: f32[16, 50000]) {\n  return sort(x, axis=1)\n}");
+  check_text("scatter_add_f32",
+             "(x: f32[100, 64], i: i64[30], u: f32[30, 64]) {\n"
+             "  return scatter(x, i, u, combine=\"add\")\n}");
+  check_text("fold_f32",
+             "(x: f32[2, 3, 8, 3]) {\n  return fold(x, window=[3], strides=[2], extents=[17])\n}");
+}

@@ -30,6 +30,7 @@ inline constexpr std::string_view kEmulation = R"lm(
 #include <ucontext.h>
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <random>
 #include <vector>
 #define LM static inline
@@ -43,7 +44,6 @@ constexpr std::size_t kStack = 256 << 10;
 struct Copy { void* to; const void* from; int bytes, valid; };
 struct Fibre {
   ucontext_t context;
-  std::vector<char> stack;
   bool finished = false;
   long passed = 0, met = 0;  // barriers of the block, meetings of the warp
   std::vector<std::vector<Copy>> groups;
@@ -90,6 +90,8 @@ inline void enter() {
 inline bool run(long blocks, int threads, long bytes, unsigned seed,
                 const std::function<void()>& body) {
   std::mt19937 random(seed);
+  // Of all blocks in turn: fresh ones would cost more than most kernels.
+  const std::unique_ptr<char[]> stacks(new char[kStack * (std::size_t)threads]);
   for (long b = 0; b < blocks; ++b) {
     Block now;
     block = &now;
@@ -102,9 +104,8 @@ inline bool run(long blocks, int threads, long bytes, unsigned seed,
     std::vector<int> order;
     for (int t = 0; t < threads; ++t) {
       Fibre& f = now.fibres[(std::size_t)t];
-      f.stack.resize(kStack);
       getcontext(&f.context);
-      f.context.uc_stack.ss_sp = f.stack.data();
+      f.context.uc_stack.ss_sp = stacks.get() + kStack * (std::size_t)t;
       f.context.uc_stack.ss_size = kStack;
       f.context.uc_link = nullptr;
       makecontext(&f.context, (void (*)())enter, 0);
@@ -224,7 +225,8 @@ class Emulator {
  public:
   explicit Emulator(const std::vector<Kernel>& kernels) : kernels_(kernels) {
     std::string text =
-        std::string(kEmulation) + std::string(kPrelude) + std::string(kPreludeProduct);
+        std::string(kEmulation) + std::string(kPrelude) + std::string(kPreludeProduct) +
+        std::string(kPreludeOrder);
     for (std::size_t i = 0; i < kernels.size(); ++i) text += kernel_text(kernels[i], i);
     namespace fs = std::filesystem;
     const fs::path folder =

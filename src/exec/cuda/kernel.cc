@@ -36,6 +36,7 @@ std::string translation_unit(const std::vector<Kernel>& kernels) {
   std::string text(kIntrinsics);
   text += kPrelude;
   text += kPreludeProduct;
+  text += kPreludeOrder;
   for (const Kernel& kernel : kernels) {
     std::string body = kernel.text;
     for (std::size_t at = 0; (at = body.find("NAME", at)) != std::string::npos;) {

@@ -119,7 +119,14 @@ LM long lm_pow(long base, long exponent) {
 LM long lm_shift_left(long a, long by) { return by < 0 || by > 63 ? 0 : a << by; }
 LM long lm_shift_right(long a, long by) { return a >> (by < 0 || by > 63 ? 63 : by); }
 
-// Associative combinations. Of a maximum the identity is the lowest number.
+LM float lm_lowest(float) { return -lm_inf(); }
+LM double lm_lowest(double) { return -(double)lm_inf(); }
+LM long lm_lowest(long) { return -0x7fffffffffffffffL - 1; }
+LM float lm_highest(float) { return lm_inf(); }
+LM double lm_highest(double) { return (double)lm_inf(); }
+LM long lm_highest(long) { return 0x7fffffffffffffffL; }
+
+// Associative combinations.
 struct LmSum {
   template <class X> LM X combine(X a, X b) { return a + b; }
   template <class X> LM X identity() { return (X)0; }
@@ -130,11 +137,11 @@ struct LmProd {
 };
 struct LmMax {
   template <class X> LM X combine(X a, X b) { return lm_max(a, b); }
-  template <class X> LM X identity() { return -(X)lm_inf(); }
+  template <class X> LM X identity() { return lm_lowest((X)0); }
 };
 struct LmMin {
   template <class X> LM X combine(X a, X b) { return lm_min(a, b); }
-  template <class X> LM X identity() { return (X)lm_inf(); }
+  template <class X> LM X identity() { return lm_highest((X)0); }
 };
 
 // Over the lanes of a warp, by shuffles: all lanes hold the result.

@@ -13,5 +13,6 @@ namespace lamina::cuda {
 extern const std::string_view kIntrinsics;
 extern const std::string_view kPrelude;         // scalars, tiles, folds
 extern const std::string_view kPreludeProduct;  // products of tiles
+extern const std::string_view kPreludeOrder;    // orders of the elements of a line
 
 }  // namespace lamina::cuda

@@ -35,6 +35,7 @@ LM unsigned lm_to_tf32(float x) {
   return u;
 }
 LM float lm_shuffle_xor(float x, int lane) { return __shfl_xor_sync(0xffffffffu, x, lane); }
+LM long lm_shuffle_xor(long x, int lane) { return __shfl_xor_sync(0xffffffffu, x, lane); }
 LM double lm_shuffle_xor(double x, int lane) { return __shfl_xor_sync(0xffffffffu, x, lane); }
 
 // Copies BYTES (4, 8 or 16) to shared memory; of these `valid` are read, the rest become 0.
