@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "exec/cpu/gemm_text.h"
 #include "graph/spread.h"
 
 namespace lamina::cpu {
@@ -99,8 +98,8 @@ class BlockReader {
 
 class FinishWriter {
  public:
-  FinishWriter(const EmitContext& context, const ConvSource& source)
-      : context_(context), source_(source), shape_(context.target) {}
+  FinishWriter(const EmitContext& context, const ConvSource& source, int panel)
+      : context_(context), source_(source), panel_(panel) {}
 
   std::string write() {
     std::string chain, result = "y";
@@ -122,9 +121,8 @@ class FinishWriter {
         "for (long r = 0; r < rows; ++r) {{\n"
         "const vf y = lm_load<vf>(sums + r * step + j);\n"
         "{6}lm_store(out + r * O + j, {7}, n);\n}}\n}}\n}}\n",
-        source_.form.filters, context_.node.inputs.size(), pointers_, shape_.panel(),
-        source_.form.filters % shape_.panel() == 0 ? "LM_F" : "O - column - j", per_column_, chain,
-        result);
+        source_.form.filters, context_.node.inputs.size(), pointers_, panel_,
+        source_.form.filters % panel_ == 0 ? "LM_F" : "O - column - j", per_column_, chain, result);
   }
 
  private:
@@ -194,7 +192,7 @@ class FinishWriter {
 
   const EmitContext& context_;
   const ConvSource& source_;
-  TileShape shape_;
+  int panel_;
   std::string pointers_;
   std::string per_column_;
 };
@@ -212,8 +210,8 @@ std::optional<ConvSource> conv_source(const EmitContext& context) {
   return ConvSource{*form, 0, 1, nullptr, {}, -1, -1};
 }
 
-std::string finish_text(const EmitContext& context, const ConvSource& source) {
-  return FinishWriter(context, source).write();
+std::string finish_text(const EmitContext& context, const ConvSource& source, int panel) {
+  return FinishWriter(context, source, panel).write();
 }
 
 }  // namespace lamina::cpu

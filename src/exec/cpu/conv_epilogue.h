@@ -29,8 +29,8 @@ std::optional<ConvSource> conv_source(const EmitContext& context);
 // Text that defines
 //   void NAME_finish(const LmCall* call, const float* sums, long step, long rows, long m, long
 //   column)
-// which stores `rows` rows of a panel of sums, `step` apart, as rows m... of the output from
-// `column` on, after what follows the convolution.
-std::string finish_text(const EmitContext& context, const ConvSource& source);
+// which stores `rows` rows of a panel of `panel` sums, `step` apart, as rows m... of the output
+// from `column` on, after what follows the convolution.
+std::string finish_text(const EmitContext& context, const ConvSource& source, int panel);
 
 }  // namespace lamina::cpu

@@ -23,12 +23,14 @@ constexpr std::int64_t kMostRows = 240;        // of a block
 constexpr std::int64_t kFewTasks = 16;
 constexpr std::int64_t kSmallWork = 1 << 16;  // multiply-adds that do not repay a second task
 constexpr std::int64_t kDepth = 256;          // longest sum that is not split in blocks
-constexpr std::int64_t kSumFloats = 2048;     // room for the sums of any tile
 
 class ConvEmitter {
  public:
   ConvEmitter(const EmitContext& context, const ConvSource& source)
-      : context_(context), source_(source), form_(source.form), shape_(context.target) {
+      : context_(context),
+        source_(source),
+        form_(source.form),
+        shape_(TileShape::of_columns(context.target, source.form.filters)) {
     merged_ = !form_.axes.empty() && form_.axes.back().dilation == 1;
     run_ = form_.channels * (merged_ ? form_.axes.back().size : 1);
     depth_ = form_.channels * form_.taps();
@@ -40,14 +42,15 @@ class ConvEmitter {
 
   Kernel emit() {
     kernel_.name = "conv";
-    const ScatteredTiles tiles = scattered_tiles_text(context_.target, "NAME_mm", block_sizes());
-    kernel_.text = tiles.text + std::string(kFlush) + finish_text(context_, source_);
+    const ScatteredTiles tiles = scattered_tiles_text(shape_, "NAME_mm", block_sizes());
+    kernel_.text =
+        tiles.text + std::string(kFlush) + finish_text(context_, source_, shape_.panel());
     kernel_.text += kernel_head(kernel_, context_) + "const LmFlush flush;\n";
-    kernel_.text += request_filters(context_, source_, kernel_);
+    kernel_.text += request_filters(source_, shape_.panel(), kernel_);
     kernel_.text += head_text() + rows_text() + products_text(tiles.rows) + "}\n}\n";
     kernel_.tasks = blocks() * Dim(groups());
     const std::int64_t copies = needs_copies() ? block_ * depth_ : 0;
-    kernel_.scratch_bytes = kSumFloats * 4 + block_ * pieces_ * 8 + (run_ + copies) * 4;
+    kernel_.scratch_bytes = sum_floats() * 4 + block_ * pieces_ * 8 + (run_ + copies) * 4;
     return std::move(kernel_);
   }
 
@@ -55,6 +58,12 @@ class ConvEmitter {
   std::string text(const Dim& dim) { return dim_text(dim, kernel_.sizes); }
   Dim blocks() const { return ceil_div(rows_, Dim(block_)); }
   std::int64_t groups() const { return (panels_ + group_ - 1) / group_; }
+
+  // Room for the sums of all rows and a panel, and of any tile.
+  std::int64_t sum_floats() const {
+    const std::int64_t tile = shape_.accumulators * shape_.lanes;
+    return std::max(is_deep() ? block_ * shape_.panel() : 0, tile);
+  }
 
   // Rows of a block are a multiple of a tile's.
   std::int64_t whole_tiles(std::int64_t rows) const {
@@ -107,7 +116,7 @@ class ConvEmitter {
         "const long m0 = block * BLOCK, count = BLOCK < M - m0 ? BLOCK : M - m0;\n"
         "const long stop = p0 + GROUP < PANELS ? p0 + GROUP : PANELS;\n",
         form_.channels, run_, pieces_, depth_, shape_.panel(), panels_, group_, block_, groups(),
-        text(rows_), kSumFloats);
+        text(rows_), sum_floats());
   }
 
   // rows[r * PIECES...]: the pieces of row m0 + r.
@@ -179,42 +188,66 @@ class ConvEmitter {
       const int panels = shape_.panels_in_flight(count);
       if (panels == 1) continue;
       out += fmt::format(
-          "if (count == {0}) for (const long r = 0; p + {1} <= stop; p += {1}) {{\n{2}"
+          "if (count == {0}) for (const long r = 0; p + {1} <= stop; p += {1}) {{\n{2}{3}}}\n"
           "for (long q = 0; q < {1}; ++q)\n"
           "NAME_finish(call, sums + q * {0} * NR, NR, {0}, m0, (p + q) * NR);\n}}\n",
-          count, panels, sums_text(count, panels));
+          count, panels, open_parts(), tile_text(count, panels, "sums"));
     }
-    out +=
-        "for (; p < stop; ++p)\n"
+    out += "for (; p < stop; ++p) {\n";
+    if (is_deep()) {
+      return out + open_parts() + each_tile(rows, "sums + r * NR", "") +
+             "}\nNAME_finish(call, sums, NR, count, m0, p * NR);\n}\n";
+    }
+    const std::string finish = "NAME_finish(call, sums, NR, part, m0 + r, p * NR);\n";
+    return out + open_parts() + each_tile(rows, "sums", finish) + "}\n}\n";
+  }
+
+  // Sums are taken in parts. All tiles of a block pass over a part of the panel while it is in the
+  // first-level cache, and what follows waits for the last part.
+  bool is_deep() const { return depth_ > kDepth; }
+
+  std::string each_tile(const std::vector<int>& rows, const std::string& sums,
+                        const std::string& finish) const {
+    std::string out =
         "for (long t = 0, r = 0; t < tiles; ++t) {\n"
         "const long part = count / tiles + (t < count % tiles);\n";
     for (const int count : rows) {
-      out += fmt::format("if (part == {}) {{\n{}}}\n", count, sums_text(count, 1));
+      out += fmt::format("if (part == {}) {}", count, tile_text(count, 1, sums));
     }
-    return out + "NAME_finish(call, sums, NR, part, m0 + r, p * NR);\nr += part;\n}\n";
+    return out + finish + "r += part;\n}\n";
   }
 
-  // The sums of a tile: calls with as many whole pieces, or as much of a piece, as is summed at
-  // once.
-  std::string sums_text(int rows, int panels) const {
-    const std::string tile = fmt::format("NAME_mm_{}_{}", rows, panels);
-    const std::string ends = fmt::format("sums, NR, {} * NR", rows);
-    if (run_ <= kDepth) {
-      const std::int64_t pieces =
-          std::max<std::int64_t>(1, kDepth / std::max<std::int64_t>(1, run_));
-      return fmt::format(
-          "for (long s = 0; s < PIECES || s == 0; s += {0})\n"
-          "{1}(rows + r * PIECES + s, PIECES, PIECES - s < {0} ? PIECES - s : {0}, 0,\n"
-          "packed + (p * K + s * RUN) * NR, K * NR, RUN, {2}, s == 0);\n",
-          pieces, tile, ends);
-    }
+  // Elements of a piece that are summed at once, and whole pieces.
+  std::int64_t part_of_run() const {
     const std::int64_t parts = (run_ + kDepth - 1) / kDepth;
+    return parts <= 1 ? run_ : ((run_ + parts - 1) / parts + 3) / 4 * 4;
+  }
+  std::int64_t pieces_at_once() const {
+    return std::max<std::int64_t>(1, kDepth / std::max<std::int64_t>(1, run_));
+  }
+
+  // Opens a loop over the parts of the sums: pieces from s on, and elements of them from i on.
+  std::string open_parts() const {
+    if (run_ <= kDepth) {
+      return fmt::format(
+          "for (long s = 0, i = 0; s < PIECES || s == 0; s += {0}) {{\n"
+          "const long pieces = PIECES - s < {0} ? PIECES - s : {0}, length = RUN;\n",
+          pieces_at_once());
+    }
     return fmt::format(
-        "for (long s = 0; s < PIECES; ++s)\n"
-        "for (long i = 0; i < RUN; i += {0})\n"
-        "{1}(rows + r * PIECES + s, PIECES, 1, i, packed + (p * K + s * RUN + i) * NR, K * NR,\n"
-        "RUN - i < {0} ? RUN - i : {0}, {2}, s == 0 && i == 0);\n",
-        ((run_ + parts - 1) / parts + 3) / 4 * 4, tile, ends);
+        "for (long at = 0; at < PIECES * {0}; ++at) {{\n"
+        "const long s = at / {0}, i = at % {0} * {1}, pieces = 1;\n"
+        "const long length = RUN - i < {1} ? RUN - i : {1};\n",
+        (run_ + part_of_run() - 1) / part_of_run(), part_of_run());
+  }
+
+  // The tile of `rows` rows from r on and `panels` panels from p on, for one part.
+  static std::string tile_text(int rows, int panels, const std::string& sums) {
+    return fmt::format(
+        "NAME_mm_{0}_{1}(rows + r * PIECES + s, PIECES, pieces, i,\n"
+        "packed + (p * K + s * RUN + i) * NR, K * NR, length, {2}, NR, {0} * NR,\n"
+        "s == 0 && i == 0);\n",
+        rows, panels, sums);
   }
 
   const EmitContext& context_;
@@ -254,12 +287,12 @@ struct LmFlush {
 #endif
 )";
 
-std::string request_filters(const EmitContext& context, const ConvSource& source, Kernel& kernel) {
+std::string request_filters(const ConvSource& source, int panel, Kernel& kernel) {
   const ConvForm& form = source.form;
   const auto rank = static_cast<int>(form.axes.size());
   PackRequest pack;
   pack.input = source.w;
-  pack.panel = TileShape(context.target).panel();
+  pack.panel = panel;
   // Loops: taps, channel (not when depthwise), filter.
   const int channel = rank, filter = form.depthwise ? rank : rank + 1;
   pack.access.axes = {AxisIndex::of(filter), form.depthwise ? AxisIndex{} : AxisIndex::of(channel)};

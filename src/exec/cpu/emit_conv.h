@@ -20,7 +20,7 @@ Kernel emit_depthwise(const EmitContext& context, const ConvSource& source);
 // makes every multiply-add many times slower.
 extern const std::string_view kFlush;
 
-// The filters as panels [tap..., channel][panel]; declares `packed`.
-std::string request_filters(const EmitContext& context, const ConvSource& source, Kernel& kernel);
+// The filters as panels [tap..., channel][panel] of `panel` filters; declares `packed`.
+std::string request_filters(const ConvSource& source, int panel, Kernel& kernel);
 
 }  // namespace lamina::cpu

@@ -130,7 +130,7 @@ TEST_CASE("numbers of channels and filters, and ranks") {
   Convolutions all;
   const Attrs padded = window({1, 1}, {1, 1}, {1, 1}, {1, 1});
   for (const std::int64_t channels : {1, 3, 16, 300}) {
-    for (const std::int64_t filters : {1, 8, 33}) {
+    for (const std::int64_t filters : {1, 8, 24, 33, 70}) {
       all.add({1, 6, 9, channels}, {filters, channels, 3, 3}, padded);
     }
   }
@@ -147,7 +147,10 @@ TEST_CASE("numbers of channels and filters, and ranks") {
   all.add({1, 4, 5, 6, 3}, {3, 1, 2, 3, 3}, {{"pads_low", Dims{1, 0, 1}}, {"depthwise", true}});
   all.add({1, 3, 2, 9}, {5, 9, 2, 4}, window({1, 1}, {1, 1}, {3, 6}, {3, 6}));  // windows of zeros
   all.add({1, 3, 2, 9}, {9, 1, 2, 4}, window({1, 1}, {2, 3}, {3, 9}, {3, 9}, true));
-  all.add({1, 40, 40, 17}, {35, 17, 3, 3}, padded);  // several blocks
+  for (const std::int64_t filters : {6, 22, 35}) {
+    all.add({1, 40, 40, 17}, {filters, 17, 3, 3}, padded);  // several blocks
+    all.add({1, 13, 11, 43}, {filters, 43, 3, 3}, padded);  // and parts of the sums
+  }
   all.compare();
 }
 
@@ -168,6 +171,7 @@ TEST_CASE("what follows a convolution is stored with it") {
   const Attrs strided = window({2, 1}, {1, 1}, {1, 1}, {1, 1});
   compare(fused({2, 11, 9, 7}, {21, 7, 3, 3}, {2, 6, 9, 21}, strided));
   compare(fused({2, 11, 9, 16}, {32, 16, 1, 1}, {2, 11, 9, 32}, {}));
+  compare(fused({2, 11, 9, 41}, {24, 41, 3, 3}, {2, 6, 9, 24}, strided));
   const Attrs depthwise = window({1, 2}, {1, 1}, {2, 2}, {2, 2}, true);
   compare(fused({1, 11, 19, 21}, {21, 1, 5, 5}, {1, 11, 10, 21}, depthwise));
 }

@@ -33,9 +33,10 @@ class DepthwiseEmitter {
 
   Kernel emit() {
     kernel_.name = "depthwise";
-    kernel_.text = std::string(kFlush) + finish_text(context_, source_) + taps_text();
+    kernel_.text =
+        std::string(kFlush) + finish_text(context_, source_, shape_.panel()) + taps_text();
     kernel_.text += kernel_head(kernel_, context_) + "const LmFlush flush;\n";
-    kernel_.text += request_filters(context_, source_, kernel_) + main_text();
+    kernel_.text += request_filters(source_, shape_.panel(), kernel_) + main_text();
     const std::int64_t groups = (panels_ + group_ - 1) / group_;
     kernel_.tasks = lines_ * Dim(groups);
     kernel_.scratch_bytes = kWindows * shape_.panel() * 4;

@@ -314,12 +314,25 @@ $NARROW        r += part;
 
 }  // namespace
 
-TileShape::TileShape(const Target& target) : lanes(target.lanes(4)) {
-  // 32 registers with 64-byte vectors, 16 with 32-byte ones.
-  if (target.vector_bytes == 64) {
-    max_rows = 12;
-    accumulators = 24;
-  }
+TileShape::TileShape(const Target& target, int vectors) : lanes(target.lanes(4)), vectors(vectors) {
+  // 32 registers with 64-byte vectors, 16 with 32-byte ones: sums that leave GCC one to spare, as
+  // it keeps more than one factor and would spill a sum else.
+  const bool many = target.vector_bytes == 64;
+  if (many) accumulators = 24;
+  if (vectors == 1) max_rows = many ? 12 : 8;
+  if (vectors == 2) max_rows = many ? 12 : 5;
+  if (vectors == 3) max_rows = many ? 7 : 3;
+}
+
+TileShape TileShape::of_columns(const Target& target, std::int64_t columns) {
+  const int lanes = target.lanes(4);
+  const auto computed = [&](int vectors) {
+    const std::int64_t panel = vectors * lanes;
+    return (columns + panel - 1) / panel * panel;
+  };
+  // Panels of one vector load two operands for a sum: only where there is nothing else to sum.
+  if (columns <= lanes) return TileShape(target, 1);
+  return TileShape(target, 20 * computed(3) <= 19 * computed(2) ? 3 : 2);
 }
 
 int TileShape::panels_in_flight(int rows) const {
@@ -346,9 +359,8 @@ std::string tiles_text(const Target& target, const TileSpec& spec) {
   return out + driver_text(shape, spec, counts);
 }
 
-ScatteredTiles scattered_tiles_text(const Target& target, const std::string& prefix,
+ScatteredTiles scattered_tiles_text(const TileShape& shape, const std::string& prefix,
                                     const std::vector<std::int64_t>& blocks) {
-  const TileShape shape(target);
   std::set<int> counts;
   for (const std::int64_t rows : blocks) deal(shape, rows, counts);
   if (blocks.empty()) counts = row_counts(shape, {});

@@ -16,7 +16,9 @@ struct TileShape {
   int max_rows = 5;       // sums, weights and one factor fill the registers
   int accumulators = 12;  // sums that are in flight: short tiles take several panels side by side
 
-  explicit TileShape(const Target& target);
+  explicit TileShape(const Target& target, int vectors = 2);
+  // Panels as wide as leaves fewest columns empty: one, two or three vectors.
+  static TileShape of_columns(const Target& target, std::int64_t columns);
   int panel() const { return lanes * vectors; }
   int panels_in_flight(int rows) const;
 };
@@ -51,7 +53,7 @@ struct ScatteredTiles {
   std::vector<int> rows;  // of the tiles: each with one panel, and with panels_in_flight(rows)
 };
 // The tiles that dealing blocks of so many rows evenly needs; none given: blocks of any size.
-ScatteredTiles scattered_tiles_text(const Target& target, const std::string& prefix,
+ScatteredTiles scattered_tiles_text(const TileShape& shape, const std::string& prefix,
                                     const std::vector<std::int64_t>& blocks);
 
 // Text that defines, NAME in front of the names of functions,
