@@ -512,10 +512,16 @@ class Planner {
     product.packed_at_load =
         can_pack(product, node.inputs[static_cast<std::size_t>(product.loops.b)].node);
     if (product.packed_at_load) return;
+    const auto& batch = product.loops.batch;
+    product.in_strips = std::all_of(batch.begin(), batch.end(), [&](int l) {
+      return product.form.extents[static_cast<std::size_t>(l)] == Dim(1) ||
+             uses(product.form.operands[static_cast<std::size_t>(product.loops.b)], l);
+    });
     const int panel = TileShape(context_.target).panel();
-    const Dim columns = product_extent(product, product.loops.n);
-    plan_.reserve(fmt::format("pack{}", id), product_extent(product, product.loops.k) *
-                                                 ceil_div(columns, Dim(panel)) * Dim(panel));
+    const Dim columns = ceil_div(product_extent(product, product.loops.n), Dim(panel)) * Dim(panel);
+    const Dim rows = product_extent(product, product.loops.k);
+    plan_.reserve(fmt::format("pack{}", id),
+                  product.in_strips ? Dim(kStripDepth * panel) : rows * columns);
   }
 
   static Dim product_extent(const BlockProduct& product, const std::vector<int>& loops) {

@@ -78,7 +78,8 @@ struct BlockProduct {
   LoopForm form;
   ProductLoops loops;  // at most one loop each in m, n and k; the others are in the batch
   bool packed_at_load = false;
-  int packed_k = -1;  // the axes of the input that k and n walk
+  bool in_strips = false;  // b is read once, so that it needs no packed copy
+  int packed_k = -1;       // the axes of the input that k and n walk
   int packed_n = -1;
   Dims strides_a;  // per loop
   Dims strides_b;

@@ -170,22 +170,52 @@ std::string ProductWriter::call_text(NodeId id, const Place& out, bool first) {
       first ? "true" : "false");
 }
 
+std::string ProductWriter::strips_call(NodeId id, const Place& out, bool first) {
+  const BlockProduct& product = plan_.products.at(id);
+  const auto operand = [&](int index) {
+    return plan_.node(id).inputs[static_cast<std::size_t>(index)].node;
+  };
+  const Place& b = plan_.value(operand(product.loops.b)).place;
+  const int tiles = tile_set(id);
+  strips_.insert(tiles);
+  return fmt::format(
+      "{}_strips({}{}, {}, {}, {}{}, {}, {}, {}, {}, pack{}, {}{}, {}, {});\n",
+      specs_[static_cast<std::size_t>(tiles)].prefix,
+      base_text(plan_.value(operand(product.loops.a)).place, kernel_.sizes),
+      offset(product.strides_a, product.loops.batch), step(product.strides_a, product.loops.m),
+      product.loops.m.empty() ? "1L" : loop_extent(id, product.loops.m[0]),
+      base_text(b, kernel_.sizes), offset(product.strides_b, product.loops.batch),
+      step(product.strides_b, product.loops.k), step(product.strides_b, product.loops.n),
+      product.loops.k.empty() ? "1L" : loop_extent(id, product.loops.k[0]),
+      loop_extent(id, product.loops.n[0]), id, base_text(out, kernel_.sizes),
+      offset(product.strides_out, product.loops.batch), step(product.strides_out, product.loops.m),
+      first ? "true" : "false");
+}
+
 std::string ProductWriter::write(NodeId id, const Place* onto) {
   const BlockProduct& product = plan_.products.at(id);
   std::vector<int> outer, inner;
   for (const int l : product.loops.batch) {
     (product.packed_at_load || uses_b(product, l) ? outer : inner).push_back(l);
   }
+  const Place& to = onto != nullptr ? *onto : plan_.value(id).place;
   std::string out = "{\n" + open(id, outer);
+  if (product.in_strips) {
+    out += open(id, inner) + strips_call(id, to, onto == nullptr);
+    return out + close_braces(1 + outer.size() + inner.size());
+  }
   out += product.packed_at_load ? packed_text(id) : packing_text(id);
   out += open(id, inner);
-  out += call_text(id, onto != nullptr ? *onto : plan_.value(id).place, onto == nullptr);
+  out += call_text(id, to, onto == nullptr);
   return out + close_braces(1 + outer.size() + inner.size());
 }
 
 std::string ProductWriter::tiles() const {
   std::string out;
   for (const TileSpec& spec : specs_) out += tiles_text(context_.target, spec);
+  for (const int tiles : strips_) {
+    out += strips_text(context_.target, specs_[static_cast<std::size_t>(tiles)]);
+  }
   return out;
 }
 

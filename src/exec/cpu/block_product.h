@@ -1,6 +1,7 @@
 // Matrix products of block kernels, through register tiles.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ class ProductWriter {
   std::string packed_text(NodeId id);
   std::string packing_text(NodeId id);
   std::string call_text(NodeId id, const Place& out, bool first);
+  std::string strips_call(NodeId id, const Place& out, bool first);
   int tile_set(NodeId id);
 
   const EmitContext& context_;
@@ -36,6 +38,7 @@ class ProductWriter {
   Kernel& kernel_;
   TileShape shape_;
   std::vector<TileSpec> specs_;
+  std::set<int> strips_;  // of these, who reads strips
 };
 
 }  // namespace lamina::cpu

@@ -163,6 +163,21 @@ TEST_CASE("second factors of many columns that are packed while running") {
   }
 }
 
+TEST_CASE("second factors that are read in strips, for any number of rows") {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const std::int64_t rows : {1, 2, 5, 11}) {
+      BlockBuilder b({2}, 1);
+      const Dim all = 2 * rows - rows / 2;  // the second tile is shorter
+      const Value x = b.load("x", {dtype, {all, 150}, {}}, {0}, -1, {rows, 150});
+      const Value w = b.load("w", {dtype, {150, 217}, {}}, {-1}, -1, {150, 217});
+      const Value keys = b.load("keys", {dtype, {87, 150}, {}}, {-1}, -1, {87, 150});
+      b.store(b.op("matmul", {x, w}), {0}, {all, 217}, dtype);
+      b.store(b.op("matmul", {x, b.op("transpose", {keys})}), {0}, {all, 87}, dtype);
+      compare(b.build());
+    }
+  }
+}
+
 TEST_CASE("batched products, and factors that are computed") {
   BlockBuilder b({2}, 1);
   const Value x = b.load("x", f32({2, 3, 7, 20}), {0}, -1, {1, 3, 7, 20});

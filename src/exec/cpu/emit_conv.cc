@@ -42,7 +42,7 @@ class ConvEmitter {
 
   Kernel emit() {
     kernel_.name = "conv";
-    const ScatteredTiles tiles = scattered_tiles_text(shape_, "NAME_mm", block_sizes());
+    const SeparateTiles tiles = scattered_tiles_text(shape_, "NAME_mm", block_sizes());
     kernel_.text =
         tiles.text + std::string(kFlush) + finish_text(context_, source_, shape_.panel());
     kernel_.text += kernel_head(kernel_, context_) + "const LmFlush flush;\n";

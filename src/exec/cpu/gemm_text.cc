@@ -36,6 +36,7 @@ struct Tile {
   int rows;
   int panels;
   bool scattered = false;
+  bool in_place = false;  // b is not packed: its rows are b_step apart, panels side by side
 
   bool rows_longer() const { return rows >= panels * shape.vectors; }
   int vectors() const { return panels * shape.vectors; }
@@ -50,6 +51,9 @@ std::string weights(const Tile& tile, int step, int index) {
   const int panel = index / tile.shape.vectors;
   const int v = index % tile.shape.vectors;
   const int row = step * tile.shape.panel();
+  if (tile.in_place) {
+    return fmt::format("lm_load<vf>(p0 + {} * b_step + {})", step, index * tile.shape.lanes);
+  }
   if (tile.packed == DType::kF32) {
     return fmt::format("*(const vf*)(p{} + {})", panel, row + v * tile.shape.lanes);
   }
@@ -76,6 +80,9 @@ std::string step_text(const Tile& tile, int step) {
   if (tile.rows_longer()) {
     for (int v = 0; v < tile.vectors(); ++v) {
       out += "      " + pinned(fmt::format("b{}", v), weights(tile, step, v)) + "\n";
+      if (!tile.in_place || tile.panels > 1) continue;
+      out += fmt::format("      if constexpr (KEEP) *(vf*)(keep + {}) = b{};\n",
+                         step * tile.shape.panel() + v * tile.shape.lanes, v);
     }
     for (int r = 0; r < tile.rows; ++r) {
       out += fmt::format("      {{ vf x = {};", factor(tile, step, r));
@@ -104,7 +111,7 @@ int lines_per_turn(const Tile& tile) {
 
 // Tiles of several panels are alone and stream by themselves.
 std::string prefetch_text(const Tile& tile) {
-  if (tile.panels > 1 || tile.scattered) return "";
+  if (tile.panels > 1 || tile.scattered || tile.in_place) return "";
   std::string out = "    if (fetch) {\n";
   for (int line = 0; line < lines_per_turn(tile); ++line) {
     out += fmt::format("      __builtin_prefetch(fetch + {}, 0, 2);\n", 64 * line);
@@ -153,13 +160,17 @@ std::string zero_text(const Tile& tile) {
 std::string tile_text(const Tile& tile, const std::string& prefix) {
   std::string body;
   for (int s = 0; s < kUnroll; ++s) body += step_text(tile, s);
-  const std::string panels = each(tile.panels, "  const $WORD* p{0} = b + {0} * panel_step;\n");
-  const std::string advance = each(tile.panels, "    p{0} += $STEP;\n");
+  std::string panels = each(tile.panels, "  const $WORD* p{0} = b + {0} * panel_step;\n");
+  std::string advance = each(tile.panels, "    p{0} += $STEP;\n");
+  if (tile.in_place) {
+    panels = "  const T* p0 = b;\n";
+    advance = "    p0 += $UNROLL * b_step;\n    keep += KEEP ? $STEP : 0;\n";
+  }
   return fill(
       R"(
-static __attribute__((noinline)) void $NAME_$ROWS_$PANELS(
-    $OPERAND, const $WORD* b, long panel_step, long k, float* sums, long row_step,
-    long sums_step, bool first$FETCH) {
+$TEMPLATE static __attribute__((noinline)) void $NAME_$ROWS_$PANELS(
+    $OPERAND, const $WORD* b, long $B_STEP, long k, float* sums, long row_step,
+    long sums_step, bool first$EXTRA) {
 $STARTS$ZERO$PIECES$FACTORS  long s = 0;
   for (; s + $UNROLL <= k; s += $UNROLL) {
 $PREFETCH$BODY$ADVANCE  }
@@ -177,7 +188,11 @@ $STORE}
        {"$PANELS", std::to_string(tile.panels)},
        {"$OPERAND", tile.scattered ? "const float* const* a, long lda, long pieces, long skip"
                                    : "const float* a, long lda"},
-       {"$FETCH", tile.scattered ? "" : ", const char* fetch"},
+       {"$TEMPLATE", tile.in_place ? "template <bool KEEP, class T>" : ""},
+       {"$B_STEP", tile.in_place ? "b_step" : "panel_step"},
+       {"$EXTRA", tile.in_place    ? ", float* keep"
+                  : tile.scattered ? ""
+                                   : ", const char* fetch"},
        {"$PIECES", tile.scattered ? "  for (long t = 0; t < pieces; ++t) {\n" : ""},
        {"$CLOSE", tile.scattered ? "  }" : ""},
        {"$FACTORS",
@@ -192,11 +207,12 @@ $STORE}
        {"$BODY", body},
        {"$LAST", step_text(tile, 0)},
        {"$ADVANCE", advance},
-       {"$NEXT", each(tile.panels, "    p{0} += $WIDTH;\n")},
+       {"$NEXT", tile.in_place ? "    p0 += b_step; keep += KEEP ? $WIDTH : 0;\n"
+                               : each(tile.panels, "    p{0} += $WIDTH;\n")},
        {"$UNROLL", std::to_string(kUnroll)},
        {"$STEP", std::to_string(kUnroll * tile.shape.panel())},
        {"$WIDTH", std::to_string(tile.shape.panel())},
-       {"$WORD", packed_type(tile.packed)}});
+       {"$WORD", tile.in_place ? "T" : packed_type(tile.packed)}});
 }
 
 // Adds the row counts that dealing `rows` rows evenly to tiles gives.
@@ -359,12 +375,25 @@ std::string tiles_text(const Target& target, const TileSpec& spec) {
   return out + driver_text(shape, spec, counts);
 }
 
-ScatteredTiles scattered_tiles_text(const TileShape& shape, const std::string& prefix,
-                                    const std::vector<std::int64_t>& blocks) {
+SeparateTiles in_place_tiles_text(const Target& target, const TileSpec& spec) {
+  const TileShape shape(target);
+  const std::set<int> counts = row_counts(shape, spec);
+  SeparateTiles tiles{"", {counts.begin(), counts.end()}};
+  for (const int rows : counts) {
+    const int group = shape.panels_in_flight(rows);
+    const std::string prefix = spec.prefix + "_at";
+    tiles.text += tile_text({shape, DType::kF32, rows, 1, false, true}, prefix);
+    if (group > 1) tiles.text += tile_text({shape, DType::kF32, rows, group, false, true}, prefix);
+  }
+  return tiles;
+}
+
+SeparateTiles scattered_tiles_text(const TileShape& shape, const std::string& prefix,
+                                   const std::vector<std::int64_t>& blocks) {
   std::set<int> counts;
   for (const std::int64_t rows : blocks) deal(shape, rows, counts);
   if (blocks.empty()) counts = row_counts(shape, {});
-  ScatteredTiles tiles{std::string(kPin), {counts.begin(), counts.end()}};
+  SeparateTiles tiles{std::string(kPin), {counts.begin(), counts.end()}};
   for (const int rows : counts) {
     const int group = shape.panels_in_flight(rows);
     tiles.text += tile_text({shape, DType::kF32, rows, 1, true}, prefix);

@@ -48,13 +48,29 @@ std::string tiles_text(const Target& target, const TileSpec& spec);
 //                           bool first)
 // Row r is the elements [skip, skip + k) of a[r * lda], a[r * lda + 1], ..., a[r * lda + pieces -
 // 1], one after the other.
-struct ScatteredTiles {
+struct SeparateTiles {
   std::string text;
   std::vector<int> rows;  // of the tiles: each with one panel, and with panels_in_flight(rows)
 };
 // The tiles that dealing blocks of so many rows evenly needs; none given: blocks of any size.
-ScatteredTiles scattered_tiles_text(const TileShape& shape, const std::string& prefix,
-                                    const std::vector<std::int64_t>& blocks);
+SeparateTiles scattered_tiles_text(const TileShape& shape, const std::string& prefix,
+                                   const std::vector<std::int64_t>& blocks);
+
+// Tiles alone that read b where it lies, row s of it at b + s * b_step, in any storage type:
+//   template <bool KEEP, class T>
+//   void PREFIX_at_ROWS_PANELS(const float* a, long lda, const T* b, long b_step, long k,
+//                              float* sums, long row_step, long sums_step, bool first, float* keep)
+// With KEEP, tiles of one panel also leave it packed at `keep`.
+SeparateTiles in_place_tiles_text(const Target& target, const TileSpec& spec);
+
+// Text that defines, beside tiles_text and pack_text,
+//   template <class T>
+//   void PREFIX_strips(const float* a, long lda, long rows, const T* b, long k_step, long n_step,
+//                      long k, long n, float* panel, float* sums, long row_step, bool first)
+// for a b that is not packed: element (s, j) at b + s * k_step + j * n_step. `panel` holds one
+// panel, kStripDepth deep.
+constexpr int kStripDepth = 64;
+std::string strips_text(const Target& target, const TileSpec& spec);
 
 // Text that defines, NAME in front of the names of functions,
 //   template <long NR, class T>

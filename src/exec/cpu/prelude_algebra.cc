@@ -24,6 +24,16 @@ LM float lm_abs(float x) { return __builtin_fabsf(x); }
 LM double lm_abs(double x) { return __builtin_fabs(x); }
 LM vf lm_abs(vf x) { return (vf)((vi)x & 0x7fffffff); }
 LM vd lm_abs(vd x) { return (vd)((vl)x & 0x7fffffffffffffffl); }
+// Whether a lane of a comparison of floats holds.
+template <class X> LM bool lm_any(X mask) {
+#if defined(__AVX__)
+  typedef typename LmRow<float, sizeof(X) / 4>::type Row;
+  if constexpr (sizeof(X) == 32) return __builtin_ia32_movmskps256((Row)mask) != 0;
+#endif
+  long bits = 0;
+  for (int i = 0; i < LM_D; ++i) bits |= ((vl)mask)[i];
+  return bits != 0;
+}
 // The size of a with the sign of b.
 LM vf lm_copysign(vf a, vf b) { return (vf)(((vi)a & 0x7fffffff) | ((vu)b & 0x80000000u)); }
 

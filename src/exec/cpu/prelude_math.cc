@@ -6,26 +6,37 @@
 namespace lamina::cpu {
 namespace {
 
-// exp(x) = 2^n exp(r), |r| <= ln(2)/2; (exp(r) - 1 - r) / r^2 is fitted. The scale 2^n goes in two
+// exp(x) = 2^n exp(r), |r| <= ln(2)/2; (exp(r) - 1 - r) / r^2 is fitted, and evaluated in two
+// chains. Where no lane is far from 0, n is added to the exponent. Else the scale 2^n goes in two
 // steps, so that results below the normal range round once.
 constexpr PreludePiece kExp = {"lm_exp", R"lm(
-LM vf lm_exp(vf x) {
+struct LmExp {
+  vf p;        // exp(r)
+  vf shifted;  // n in its low bits
+  LM LmExp of(vf t) {
+    vf shifted = t * 0x1.715476p+0f + 0x1.8p23f;
+    vf n = shifted - 0x1.8p23f;
+    vf r = (t - n * 0x1.62e4p-1f) - n * 1.42860682e-6f;
+    vf square = r * r;
+    vf high = (r * 0.0013926376f + 0.008363333082f) * r + 0.04166655346f;
+    vf low = r * 0.1666657606f + 0.5f;
+    return {(high * square + low) * square + r + 1.0f, shifted};
+  }
+};
+static __attribute__((noinline)) vf lm_exp_far(vf x) {
   vf t = x > 89.0f ? lm_splat<vf>(89.0) : x;
   t = t < -104.5f ? lm_splat<vf>(-104.5) : t;
-  vf shifted = t * 0x1.715476p+0f + 0x1.8p23f;
-  vf n = shifted - 0x1.8p23f;
-  vf r = (t - n * 0x1.62e4p-1f) - n * 1.42860682e-6f;
-  vf p = lm_splat<vf>(0.0013926376);
-  p = p * r + 0.008363333082f;
-  p = p * r + 0.04166655346f;
-  p = p * r + 0.1666657606f;
-  p = p * r + 0.5f;
-  p = (p * r) * r + r + 1.0f;
-  vi power = (vi)shifted - 0x4b400000;
+  LmExp e = LmExp::of(t);
+  vi power = (vi)e.shifted - 0x4b400000;
   vi first = power >> 1;
   vf scale1 = (vf)((first + 127) << 23);
   vf scale2 = (vf)((power - first + 127) << 23);
-  return p * scale1 * scale2;
+  return e.p * scale1 * scale2;
+}
+LM vf lm_exp(vf x) {
+  if (__builtin_expect(lm_any(~(lm_abs(x) <= 87.0f)), 0)) return lm_exp_far(x);
+  LmExp e = LmExp::of(x);
+  return (vf)((vi)e.p + ((vi)e.shifted << 23));
 }
 LM_VIA_VECTOR(lm_exp)
 LM_VIA_LIBM(lm_exp, __builtin_exp)
