@@ -61,6 +61,11 @@ struct VerifyOptions {
   // Where equality is claimed, beyond the facts: given the elements of all inputs. Null:
   // everywhere.
   std::function<bool(const std::vector<Tensor>&)> claims;
+  // Above 0: of each output only so many elements are compared, at least three, each with all that
+  // it needs and no more, at the shapes that the graphs have. They are the first and the last one,
+  // one from the middle, and others drawn once both graphs are fixed. For programs that are too
+  // large to be evaluated whole; named sizes must have been bound.
+  int elements = 0;
   bool shrink_witness = true;  // replace its elements by zeros and small integers where possible
 };
 
@@ -105,6 +110,15 @@ struct Witness {
   double b = 0.0;
 };
 
+// One output element that was compared by itself.
+struct CheckedElement {
+  std::string output;
+  Shape at;
+  Outcome outcome = Outcome::kInconclusive;
+  std::optional<double> bits;  // as Verdict::bits
+  double operations = 0.0;     // that the element needs in both graphs
+};
+
 struct Verdict {
   Outcome outcome = Outcome::kInconclusive;
   std::string reason;  // one line
@@ -134,6 +148,9 @@ struct Verdict {
   // How the graphs were compared when free variables alone did not decide; `tuples` are those of
   // that evaluation then, and there are no digests.
   std::string level;
+  // VerifyOptions::elements: these were compared, and nothing else. `bits` are those of the element
+  // that has fewest; there are no tuples and no digests.
+  std::vector<CheckedElement> elements;
   // Tuples in which they agreed up to a choice of the signs of roots; nothing is proved by that.
   int conjectural_tuples = 0;
 

@@ -38,6 +38,8 @@ struct CheckOptions {
           "replace dimensions above this by small ones where possible; 0: never");
     visit("cells", self.verify.cells,
           "accept agreement on so many cells of random points where all are too many");
+    visit("elements", self.verify.elements,
+          "compare only so many elements of each output, at full shape; 0: all");
     visit("by_order", self.by_order, "match inputs by order whatever their names");
     visit("size", self.size, "NAME=N: the value of a named size");
     visit("replay", self.replay, "a report of this check: evaluate its passes again, slowly");

@@ -162,6 +162,7 @@ void Certifier::plan(const Ranges& gates) {
   Plan& plan = at->second;
   std::set<std::uint32_t> bases;
   std::map<std::pair<bool, std::uint32_t>, double> most_negative;  // fresh variable or base
+  std::map<std::uint32_t, double> most_positive;                   // base
   for (const auto& [first, last] : gates.list()) {
     for (std::size_t g = first; g < last; ++g) {
       double positive = 0.0;
@@ -174,6 +175,8 @@ void Certifier::plan(const Ranges& gates) {
       };
       if (gates_[g].coefficient != 0) {
         bases.insert(gates_[g].base);
+        double& most = most_positive[gates_[g].base];
+        most = std::max(most, static_cast<double>(gates_[g].coefficient));
         count(false, gates_[g].base, gates_[g].coefficient);
       }
       for (const auto& [variable, coefficient] : field_.exponents()[g].variables) {
@@ -187,7 +190,9 @@ void Certifier::plan(const Ranges& gates) {
   peel({bases.begin(), bases.end()}, plan);
   Ranges others;  // of the bases without an own variable
   for (const std::uint32_t base : bases) {
-    if (!plan.own.contains(base)) others = others | support_of(base).vars;
+    if (plan.own.contains(base)) continue;
+    others = others | support_of(base).vars;
+    plan.certificate.spans.push_back(most_positive[base] + most_negative[{false, base}]);
   }
   plan.certificate.uncertified = bases.size() - plan.own.size();
   plan.certificate.constant = others.empty();

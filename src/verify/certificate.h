@@ -21,8 +21,11 @@ struct Certificate {
   double positive = 0.0;               // sum of the positive coefficients of an exponent, at most
   double negative = 0.0;               // sum over bases of the largest -coefficient of one exponent
   double distinct_coefficients = 0.0;  // of the own variables
-  bool apart = false;                  // no uncertified base involves a variable of another base
-  bool constant = false;               // no uncertified base involves any variable
+  // Of each base without a variable of its own: its greatest coefficient less its least one (at
+  // most 0).
+  std::vector<double> spans;
+  bool apart = false;     // no uncertified base involves a variable of another base
+  bool constant = false;  // no uncertified base involves any variable
 };
 
 // Certificates of sets of exponentials. Exponents are recognised by their values modulo q in all

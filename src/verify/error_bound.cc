@@ -64,9 +64,9 @@ double vanishing_coefficient(double norm, const BoundContext& context) {
          (s.exponent_primes * s.candidates);
 }
 
-double theorem_1(const Polynomial& f, const BoundContext& context) {
+// `terms`: how many different exponents there are.
+double theorem_1(const Polynomial& f, double terms, const BoundContext& context) {
   const Magnitudes s = magnitudes(context.primes);
-  const double terms = std::exp2(f.terms);
   if (!(terms <= s.lowest_q - 1.0)) return 1.0;
   const double point = f.degree / s.lowest_p;
   const double norm = f.norm * std::log(2.0) / (s.candidates * s.x * std::log(2.0));
@@ -74,6 +74,14 @@ double theorem_1(const Polynomial& f, const BoundContext& context) {
   const ExponentDifference d = exponent_difference(f.exponentials, context);
   return (terms - 1.0) * divisors_of(d.height, s.y) / s.exponent_primes +
          d.degree * (terms - 1.0) / s.lowest_q + norm + point;
+}
+
+// Different exponents made of the bases without a variable of their own: of each a term of F has at
+// most as many factors as it has exponentials.
+double dependent_exponents(const Polynomial& f, const Certificate& c) {
+  double exponents = 1.0;
+  for (const double span : c.spans) exponents *= f.exponentials * span + 1.0;
+  return std::min(exponents, std::exp2(f.terms));
 }
 
 // That the independent exponentials meet a root, or that an own variable has the coefficient 0.
@@ -105,7 +113,7 @@ TupleBound tuple_bound(const Polynomial& difference, const std::optional<Certifi
                        const BoundContext& context) {
   TupleBound bound;
   if (difference.zero) return {kNever, kNever, kNever};
-  bound.t1 = probability(theorem_1(difference, context));
+  bound.t1 = probability(theorem_1(difference, std::exp2(difference.terms), context));
   if (!certificate || difference.exponentials == 0.0) return bound;
   const Certificate& c = *certificate;
   if (c.uncertified == 0) bound.t2 = probability(theorem_2(difference, c, context));
@@ -115,8 +123,8 @@ TupleBound tuple_bound(const Polynomial& difference, const std::optional<Certifi
       others.exponents.numerator.degree = 0.0;
       others.exponents.denominator.degree = 0.0;
     }
-    bound.t12 =
-        probability(theorem_1(difference, others) + independent_part(difference, c, context));
+    bound.t12 = probability(theorem_1(difference, dependent_exponents(difference, c), others) +
+                            independent_part(difference, c, context));
   }
   return bound;
 }

@@ -58,6 +58,16 @@ Json report(const OutputBound& bound) {
   return json;
 }
 
+Json report(const CheckedElement& element) {
+  Json json;
+  json["output"] = element.output;
+  json["at"] = list(element.at, [](std::int64_t place) { return Json(place); });
+  json["verdict"] = to_string(element.outcome);
+  json["bits"] = element.bits ? Json(*element.bits) : Json();
+  json["operations"] = element.operations;
+  return json;
+}
+
 }  // namespace
 
 std::string Verdict::to_text() const {
@@ -65,6 +75,7 @@ std::string Verdict::to_text() const {
   if (outcome == Outcome::kEquivalent && cells > 0 && !all_cells) {
     text += fmt::format(" on the {} cells seen", cells);
   }
+  if (!elements.empty()) text += fmt::format(" at {} elements", elements.size());
   text += proved ? ", proved: " : close ? ", but numerically close: " : ": ";
   text += reason;
   if (close) {
@@ -110,6 +121,7 @@ std::string Verdict::to_json() const {
   json["shapes"] = Json(shapes);
   json["shrunk"] = shrunk;
   json["level"] = level;
+  json["elements"] = list(elements, [](const CheckedElement& element) { return report(element); });
   json["conjectural_tuples"] = static_cast<std::int64_t>(conjectural_tuples);
   json["witness"] = witness ? report(*witness) : Json();
   json["close"] = close ? Json(*close) : Json();

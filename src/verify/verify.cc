@@ -12,6 +12,7 @@
 #include "verify/cell_level.h"
 #include "verify/digest.h"
 #include "verify/domains.h"
+#include "verify/elements.h"
 #include "verify/evaluate.h"
 #include "verify/exact_proof.h"
 #include "verify/inputs.h"
@@ -426,6 +427,7 @@ Verdict verify(const Graph& a, const Graph& b, const VerifyOptions& options) {
   validate(a);
   validate(b);
   require_same_signature(a, b, options.match_names);
+  if (options.elements > 0) return verify_elements(a, b, options);
   if (options.shrink > 0) {
     if (const auto small = shrink_pair(a, b, options.shrink)) {
       Verdict verdict = verify_as_given(small->first, small->second, options);

@@ -1,0 +1,135 @@
+// Which elements are compared, and what their verdicts say together.
+#include "verify/elements.h"
+
+#include <fmt/core.h>
+
+#include <set>
+
+#include "base/check.h"
+#include "verify/cone.h"
+#include "verify/evaluate.h"
+#include "verify/secret_random.h"
+
+namespace lamina {
+namespace {
+
+constexpr double kMostPoints = 1e8;  // of one element
+
+// Outputs, then the next values of states, as value_names() calls them.
+std::vector<Value> compared_values(const Graph& graph) {
+  std::vector<Value> values;
+  for (const Output& output : graph.outputs) values.push_back(output.value);
+  for (const Input& input : graph.inputs) {
+    if (input.role != Role::kState) continue;
+    values.push_back({input.node, 0});
+    for (const Update& update : graph.updates) {
+      if (update.state == input.node) values.back() = update.next;
+    }
+  }
+  return values;
+}
+
+// The first and the last element, one of the middle third of every axis, then drawn ones: along
+// each axis the first, the last or any place. So the first, the last and a middle tile of every
+// axis take part, whatever the tiles are.
+std::vector<Shape> choose_elements(const Shape& shape, int count, SecretRandom& random) {
+  const auto place = [&](std::int64_t first, std::int64_t end) {
+    return first + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(end - first)));
+  };
+  std::set<Shape> seen;
+  std::vector<Shape> elements;
+  for (int k = 0; k < std::max(3, count); ++k) {
+    Shape at;
+    for (const std::int64_t extent : shape) {
+      const std::uint64_t kind = k < 3 ? static_cast<std::uint64_t>(k) : random.below(6);
+      at.push_back(kind == 0   ? 0
+                   : kind == 1 ? extent - 1
+                   : k == 2    ? place(extent / 3, extent - extent / 3)
+                               : place(0, extent));
+    }
+    if (seen.insert(at).second) elements.push_back(std::move(at));
+  }
+  return elements;
+}
+
+struct Pair {
+  Graph a;
+  Graph b;
+  double operations = 0.0;
+};
+
+// Both cones, with the inputs that either reads.
+Pair cones(const Graph& a, Value value_a, const Graph& b, Value value_b, const Shape& at) {
+  const Box box{at, Shape(at.size(), 1)};
+  InputParts parts = make_cone(a, value_a, box, kMostPoints).read;
+  const InputParts others = make_cone(b, value_b, box, kMostPoints).read;
+  bool any = false;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (others[i]) parts[i] = parts[i] ? hull(*parts[i], *others[i]) : *others[i];
+    any = any || parts[i];
+  }
+  if (!any) parts.clear();
+  Cone x = make_cone(a, value_a, box, kMostPoints, parts);
+  Cone y = make_cone(b, value_b, box, kMostPoints, parts);
+  return {std::move(x.graph), std::move(y.graph), x.points + y.points};
+}
+
+Verdict check_element(const Pair& pair, const VerifyOptions& options) {
+  VerifyOptions each = options;
+  each.elements = 0;
+  each.shrink = 0;
+  each.match_names = false;
+  return verify(pair.a, pair.b, each);
+}
+
+void add(const Verdict& one, Verdict& all) {
+  all.passes += one.passes;
+  all.compared += one.compared;
+  all.uncompared += one.uncompared;
+  all.branches = std::max(all.branches, one.branches);
+  all.proved = all.proved && one.proved;
+  if (one.bits) all.bits = std::min(*one.bits, all.bits.value_or(*one.bits));
+  for (const auto& [function, count] : one.abstracted) {
+    all.abstracted[function] = std::max(all.abstracted[function], count);
+  }
+  all.unsupported.insert(all.unsupported.end(), one.unsupported.begin(), one.unsupported.end());
+}
+
+}  // namespace
+
+Verdict verify_elements(const Graph& a, const Graph& b, const VerifyOptions& options) {
+  require(a.sizes.empty() && b.sizes.empty(),
+          "elements are checked at one binding of the named sizes");
+  require(!options.claims, "elements are checked without conditions on the inputs");
+  const std::vector<Value> values_a = compared_values(a);
+  const std::vector<Value> values_b = compared_values(b);
+  const std::vector<std::string> names = value_names(a);
+  SecretRandom random(SecretRandom::system_seed());
+  Verdict all;
+  all.proved = true;
+  for (const Input& input : a.inputs) {
+    const Node& node = a.nodes[static_cast<std::size_t>(input.node)];
+    all.shapes.push_back(fmt::format("{} {}", node.name, to_string(node.types[0])));
+  }
+  for (std::size_t k = 0; k < values_a.size(); ++k) {
+    const Shape shape = *constant_shape(a.type(values_a[k]).shape);
+    if (element_count(shape) == 0) continue;
+    for (const Shape& at : choose_elements(shape, options.elements, random)) {
+      const Pair pair = cones(a, values_a[k], b, values_b[k], at);
+      const Verdict one = check_element(pair, options);
+      all.elements.push_back({names[k], at, one.outcome, one.bits, pair.operations});
+      add(one, all);
+      all.outcome = one.outcome;
+      if (one.outcome == Outcome::kEquivalent) continue;
+      all.proved = false;
+      all.reason = fmt::format("{}{}: {}", names[k], to_string(at), one.reason);
+      return all;
+    }
+  }
+  all.reason =
+      fmt::format("{} output elements, each with all that it needs, agree", all.elements.size());
+  if (all.bits) all.reason += fmt::format(": {:.1f} bits are proved for each", *all.bits);
+  return all;
+}
+
+}  // namespace lamina
