@@ -237,8 +237,10 @@ class Interpreter {
       }
     }
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-      if (!task.after[n]) continue;
       const Node& node = graph.nodes[n];
+      // Constants belong to no iteration: they are there even if all were skipped.
+      const bool constant = values[n].empty() && node.inputs.empty() && node.op->name != "input";
+      if (!task.after[n] && !constant) continue;
       if (node.op->name == "after") {
         values[n] = {get(values, node.inputs[0])};
       } else if (node.op->name != "store") {

@@ -53,6 +53,14 @@ struct Plan {
   }
 
   Dim trips() const { return block.loops ? ceil_div(loop_extent, tiling.loop_tile) : Dim(1); }
+
+  // Of the loop, as many as are asked for, or as give each an iteration.
+  std::int64_t parts() const {
+    const auto count = trips().constant();
+    if (!count || *count <= 0) return block.split;
+    const std::int64_t each = (*count + block.split - 1) / block.split;
+    return (*count + each - 1) / each;
+  }
 };
 
 // One block node: its inner graph, to which steps are added in order.
@@ -196,7 +204,7 @@ class Builder {
     axes_ = std::move(*axes);
     find_partials();
     if (partials_.empty() || !all_cover_the_grid()) return std::nullopt;
-    Kernel first(plan_, plan_.block.split);
+    Kernel first(plan_, plan_.parts());
     for (const std::size_t step : leading_to(partials_, false)) first.add(step);
     const Value parts = store_partials(first);
     Kernel second(plan_, 1);
@@ -256,7 +264,7 @@ class Builder {
 
   // [parts, axes of the value...], whole.
   Type partial_type(std::size_t number) const {
-    Type type{DType::kF32, {plan_.block.split}, {}};
+    Type type{DType::kF32, {plan_.parts()}, {}};
     for (const TileAxis& axis : axes_[number]) type.shape.push_back(axis.extent);
     return type;
   }
@@ -286,8 +294,8 @@ class Builder {
       inner.add_output("part" + std::to_string(number), stored);
     }
     Dims grid = plan_.grid;
-    grid.emplace_back(plan_.block.split);
-    const Dim trips = ceil_div(plan_.trips(), plan_.block.split);
+    grid.emplace_back(plan_.parts());
+    const Dim trips = ceil_div(plan_.trips(), plan_.parts());
     return out_.add("block", arguments_, {{"grid", grid}, {"loop", Dims{trips}}},
                     plan_.program.name + "_parts", {inner});
   }
@@ -372,7 +380,7 @@ std::optional<Graph> to_graph(const Graph& program, const BlockProgram& block,
   if (!plan.complete()) return std::nullopt;
   // Recipes may come from a file: shapes that do not fit are found by building the whole.
   std::optional<Graph> whole = Builder(plan).whole();
-  return block.split > 1 ? Builder(plan).split() : std::move(whole);
+  return plan.parts() > 1 ? Builder(plan).split() : std::move(whole);
 }
 
 }  // namespace lamina::search

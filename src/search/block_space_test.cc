@@ -174,7 +174,8 @@ TEST_CASE("a search stops when told to") {
 }
 
 TEST_CASE("a loop is split over the grid, and a second kernel combines the parts") {
-  const auto check_split = [](const char* text, const BlockShape& shape, const Tiling& tiling) {
+  const auto check_split = [](const char* text, const BlockShape& shape, const Tiling& tiling,
+                              std::int64_t parts = 2) {
     const Graph graph = program(text);
     BlockSpace space(graph, shape, {.operators = 12});
     space.run();
@@ -182,7 +183,7 @@ TEST_CASE("a loop is split over the grid, and a second kernel combines the parts
     REQUIRE_FALSE(programs.empty());
     int split = 0;
     for (PricedProgram priced : programs) {
-      priced.program.split = 2;
+      priced.program.split = parts;
       const auto block = to_graph(graph, priced.program, tiling);
       if (!block) continue;
       ++split;
@@ -204,6 +205,8 @@ graph g(x: f32[3, 9], w: f32[9, 6]) {
 )";
   // Ragged: five iterations in two parts of three, the last of which is short.
   CHECK(check_split(kProduct, {{0, 1}, Dim(9)}, {{2, 4}, 2}) > 0);
+  // More parts than iterations.
+  CHECK(check_split(kProduct, {{0, 1}, Dim(9)}, {{2, 4}, 2}, 64) > 0);
   // A norm that the loop accumulates is the same for all columns: two tasks would write it.
   CHECK(check_split(kNormLinear, {{1}, Dim(8)}, {{0, 4}, 2}) < 4);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <set>
 
 #include "base/check.h"
 #include "exec/cpu/compile_cache.h"
@@ -48,8 +49,7 @@ class CudaOptimizer {
     sizes_ = choose_bindings(prepared, kLargestBinding).back();
     std::vector<Replacement> replacements;
     std::map<std::string, std::pair<Recipe, std::size_t>> known;  // and its row
-    const Partition parts = partition(prepared, rates());
-    for (const Region& region : parts.regions) {
+    for (const Region& region : regions(prepared)) {
       const Graph program = cut(prepared, region);
       const std::string hash = structure_hash(program);
       auto found = known.find(hash);
@@ -66,6 +66,19 @@ class CudaOptimizer {
   }
 
  private:
+  // Those of the partition, and each product that it leaves alone: on a CPU such a product has a
+  // fast kernel, on a GPU only blocks have.
+  std::vector<Region> regions(const Graph& prepared) const {
+    std::vector<Region> found = partition(prepared, rates()).regions;
+    std::set<NodeId> taken;
+    for (const Region& region : found) taken.insert(region.nodes.begin(), region.nodes.end());
+    for (const NodeId id : operator_nodes(prepared)) {
+      const auto& name = op_name(prepared.nodes[static_cast<std::size_t>(id)]);
+      if (name == "matmul" && taken.count(id) == 0) found.push_back({{id}});
+    }
+    return found;
+  }
+
   bool out_of_time() const {
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
     return stop_.stop_requested() || taken.count() > options_.budget_s;
@@ -111,6 +124,7 @@ class CudaOptimizer {
     Limits limits;
     limits.threads = machine_.multiprocessors;
     limits.machine = block_machine(machine_.multiprocessors);
+    limits.machine.launch_s = machine_.launch_seconds;
     limits.candidates = static_cast<std::size_t>(std::max(1, options_.candidates));
     std::vector<Candidate> found;
     for (Recipe& recipe : all_candidates(program, rates(), limits).recipes) {

@@ -39,8 +39,8 @@ TEST_CASE("targets need a description of the machine") {
 }
 
 TEST_CASE("an operator without a kernel is named") {
-  const Graph graph = parse_graph(
-      "lamina 1\ngraph g(x: f32[2, 32], w: q8_0[32, 32]) {\n  return matmul(x, w)\n}");
+  const Graph graph =
+      parse_graph("lamina 1\ngraph g(x: f32[2, 32], w: q8_0[32, 32]) {\n  return matmul(x, w)\n}");
   CHECK_THROWS_WITH_AS(optimize_for_cuda(graph, {}), doctest::Contains("q8_0"), Error);
 }
 
@@ -65,4 +65,18 @@ graph two(i: i64[16], x: f32[64, 512], weight w: f32[512, 640]) {
     CHECK(launches == static_cast<std::size_t>(result.kernels));
   }
   CHECK(result.host_source.find("{\"w\", \"f32\", 2, {512, 640}}") != std::string::npos);
+}
+
+TEST_CASE("a deep product with few tasks is split along its depth, for a second kernel") {
+  const Graph graph = parse_graph(R"(lamina 1
+graph deep(x: bf16[4, 16384], weight w: bf16[16384, 256]) {
+  return matmul(x, w)
+})");
+  const CudaResult result = optimize_for_cuda(graph, {});
+  REQUIRE(result.regions.size() == 1);
+  CHECK(result.regions[0].choice.find("parts") != std::string::npos);
+  CHECK(result.regions[0].bits >= 80.0);
+  CHECK(result.kernels == 2);
+  CHECK(result.predicted_us < 0.2 * result.unfused_us);
+  CHECK(result.torch_source.find("lm_1_block<<<") != std::string::npos);
 }

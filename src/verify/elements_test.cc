@@ -136,8 +136,8 @@ TEST_CASE("integer inputs are drawn whole, indices stay in range") {
 }
 
 TEST_CASE("named sizes have to be bound before elements are chosen") {
-  const Graph graph = parse_graph(
-      "lamina 1\ngraph g[T: 1..9](x: f32[T]) {\n  y = exp(x)\n  return y\n}\n");
+  const Graph graph =
+      parse_graph("lamina 1\ngraph g[T: 1..9](x: f32[T]) {\n  y = exp(x)\n  return y\n}\n");
   CHECK_THROWS_AS(verify(graph, graph, few_elements()), Error);
 }
 

@@ -140,6 +140,26 @@ TEST_CASE("the six programs in the tilings of the search, fp32 and bf16") {
   }
 }
 
+TEST_CASE("loops split over the grid: both kernels") {
+  for (const char* text :
+       {"deep(x: bf16[3, 4099], weight w: bf16[4099, 40]) {\n  return matmul(x, w)\n}",
+        "deep(x: f32[5, 2048], weight w: f32[2048, 33]) {\n  return silu(matmul(x, w))\n}",
+        "decode(q: bf16[2, 1, 64], k: bf16[2, 64, 2000], v: bf16[2, 2000, 64]) {\n"
+        "  return matmul(softmax(matmul(q, k) * 0.125, axis=-1), v)\n}"}) {
+    INFO(text);
+    const Graph graph = fill_weights(parse_graph(fmt::format("lamina 1\ngraph {}", text)), 3);
+    const CudaResult chosen = optimize_for_cuda(graph, {});
+    REQUIRE(chosen.regions.size() == 1);
+    CHECK(chosen.regions[0].choice.find(" parts") != std::string::npos);
+    CHECK(chosen.kernels == 2);
+    const std::vector<Tensor> inputs = lamina::random_inputs(graph, {}, 7);
+    const std::vector<Tensor> want = run_reference(graph, inputs);
+    const std::vector<Tensor> got = CudaProgram(chosen.graph, gpu(4)).run(inputs);
+    const auto wrong = difference(got[0], want[0], tolerance(graph));
+    CHECK_MESSAGE(!wrong, wrong.value_or(""));
+  }
+}
+
 // What `lamina optimize --target cuda:sm_90` chooses, at the shapes of examples/programs.
 TEST_CASE("programs at full shape, as they are chosen" * doctest::test_suite("slow")) {
   for (const char* name : {"lora", "lora_bf16", "norm_transformer", "norm_transformer_bf16",

@@ -1,5 +1,6 @@
 // Text of products: which arithmetic, how warps share the pieces, and the calls.
 #include <algorithm>
+#include <optional>
 
 #include "base/check.h"
 #include "exec/cpu/emit_common.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr std::int64_t kPieceRows = 16;
 constexpr std::int64_t kPieceColumns = 8;
 constexpr std::int64_t kPieceRegisters = 4;  // of a thread, for the sums of a piece
+constexpr std::int64_t kMatrixSide = 8;      // of what ldmatrix loads: 16 bytes of elements
 
 std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
 
@@ -25,6 +27,12 @@ std::string arithmetic_of(DType a, DType b) {
   const auto is_short = [](DType dtype) { return dtype == DType::kBF16 || dtype == DType::kF16; };
   if (a == b && is_short(a)) return a == DType::kBF16 ? "LmBf16" : "LmF16";
   return is_short(a) || is_short(b) ? "LmTf32" : "LmFma";
+}
+
+// True if the arithmetic's operands are elements of this type, bit by bit.
+bool takes(std::string_view arithmetic, DType dtype) {
+  return (arithmetic == "LmBf16" && dtype == DType::kBF16) ||
+         (arithmetic == "LmF16" && dtype == DType::kF16);
 }
 
 }  // namespace
@@ -118,9 +126,45 @@ std::string StepWriter::operand(NodeId id, const Side& side, bool in_steps) {
   if (!side.depth.empty()) {
     skip += fmt::format(" + {} * {}", step(product.loops.k), side.depth);
   }
-  return fmt::format("lm_operand({}{}{}, {}, {}, {})", base(place),
-                     batch_offset(place, strides, id), skip, across, step(product.loops.k),
-                     length_from(id, own, first));
+  const std::string from = base(place) + batch_offset(place, strides, id) + skip;
+  const std::string length = length_from(id, own, first);
+  if (const auto stride = matrix_stride(id, side)) {
+    return fmt::format("lm_matrix<{}>({}, {}, {})",
+                       strides[static_cast<std::size_t>(product.loops.k[0])] == Dim(1), from,
+                       *stride, length);
+  }
+  return fmt::format("lm_operand({}, {}, {}, {})", from, across, step(product.loops.k), length);
+}
+
+// The distance of rows in shared memory that ldmatrix can read: of elements that the tensor cores
+// take as they are, beginning at multiples of 16 bytes.
+std::optional<std::int64_t> StepWriter::matrix_stride(NodeId id, const Side& side) const {
+  const BlockProduct& product = plan_.products.at(id);
+  const int index = side.is_a ? product.loops.a : product.loops.b;
+  const Place& place =
+      plan_.value(plan_.node(id).inputs[static_cast<std::size_t>(index)].node).place;
+  const std::vector<int>& own = side.is_a ? product.loops.m : product.loops.n;
+  if (!place.scratch || !place.offsets.empty() || !takes(format(id).arithmetic, place.dtype) ||
+      own.size() != 1 || product.loops.k.size() != 1) {
+    return std::nullopt;
+  }
+  const Dims& strides = side.is_a ? product.strides_a : product.strides_b;
+  std::int64_t rows = 0;
+  int dense = 0;
+  for (std::size_t loop = 0; loop < strides.size(); ++loop) {
+    const auto stride = strides[loop].constant();
+    if (!stride) return std::nullopt;
+    const bool of_piece =
+        static_cast<int>(loop) == own[0] || static_cast<int>(loop) == product.loops.k[0];
+    if (of_piece && *stride == 1) {
+      ++dense;
+    } else if (*stride % kMatrixSide != 0) {
+      return std::nullopt;
+    } else if (of_piece) {
+      rows = *stride;
+    }
+  }
+  return dense == 1 && rows > 0 ? std::optional(rows) : std::nullopt;
 }
 
 // Copies the rows of a factor from depth k0 on, up to `now` deep, into buffer `buffer`.
@@ -162,10 +206,17 @@ std::string StepWriter::staged_operand(NodeId id, const Side& side, bool in_step
   if (!factor) return operand(id, {side.is_a, side.first, "k0"}, in_steps);
   const BlockProduct& product = plan_.products.at(id);
   const std::vector<int>& own = side.is_a ? product.loops.m : product.loops.n;
-  return fmt::format("lm_operand({} + buffer * {}, {}, {}, {})", factor->area,
-                     tiles_.areas.at(factor->area).elements, factor->along_k ? factor->row : 1,
-                     factor->along_k ? 1 : factor->row,
-                     length_from(id, own, in_steps ? side.first : ""));
+  const std::string from =
+      fmt::format("{} + buffer * {}", factor->area, tiles_.areas.at(factor->area).elements);
+  const std::string length = length_from(id, own, in_steps ? side.first : "");
+  const int index = side.is_a ? product.loops.a : product.loops.b;
+  const DType dtype =
+      plan_.value(plan_.node(id).inputs[static_cast<std::size_t>(index)].node).place.dtype;
+  if (takes(format(id).arithmetic, dtype)) {
+    return fmt::format("lm_matrix<{}>({}, {}, {})", factor->along_k, from, factor->row, length);
+  }
+  return fmt::format("lm_operand({}, {}, {}, {})", from, factor->along_k ? factor->row : 1,
+                     factor->along_k ? 1 : factor->row, length);
 }
 
 // The product piece by piece along k: the copies of the next piece run while this one is used.

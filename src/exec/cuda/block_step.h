@@ -2,6 +2,7 @@
 // threads of a block run together, and what it reads and writes in shared memory.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -76,6 +77,7 @@ class StepWriter {
   std::string fold_loops(const Fold& fold, Numbers& numbers, NodeId id);
   struct Side;  // of a product: its rows or columns
   std::string operand(NodeId id, const Side& side, bool in_steps);
+  std::optional<std::int64_t> matrix_stride(NodeId id, const Side& side) const;
   std::string staged_operand(NodeId id, const Side& side, bool in_steps);
   std::string stage_text(NodeId id, const Side& side, bool in_steps);
   std::string staged_adds(NodeId id, const std::string& registers, bool in_steps);

@@ -18,14 +18,19 @@ using cpu::BlockValue;
 using cpu::Phase;
 using cpu::Place;
 
-// Rows begin at multiples of 16 bytes, and one such unit further each than their length asks for:
-// the rows of a fragment then lie in different banks.
+// Rows begin at multiples of 16 bytes, an odd number of these apart: any eight rows then lie in
+// different banks.
 constexpr std::int64_t kUnit = 16;
 
 // Of the pieces of a product's factors, the best first.
 constexpr std::array<std::int64_t, 4> kDepths = {256, 128, 64, 32};
 
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// Elements from row to row, `unit` of which fill 16 bytes.
+std::int64_t row_of(std::int64_t elements, std::int64_t unit) {
+  return (round_up(elements, unit) / unit | 1) * unit;
+}
 
 class Planner {
  public:
@@ -121,7 +126,7 @@ class Planner {
       const std::int64_t size = constant_of(shape[axis], "a tile");
       place.strides[axis] = step;
       if (size == 1) continue;
-      step *= last ? round_up(size, unit) + unit : size;
+      step *= last ? row_of(size, unit) : size;
       last = false;
     }
     return place;
@@ -308,8 +313,8 @@ class Planner {
     if (!count || (!along_k && strides[across] != Dim(1))) return std::nullopt;
     const std::int64_t unit = kUnit / element_bytes(place.dtype);
     const std::int64_t rows = along_k ? *count : depth, columns = along_k ? depth : *count;
-    StagedFactor factor{fmt::format("{}{}", is_a ? "fa" : "fb", id), along_k,
-                        round_up(columns, unit) + unit, aligned_bytes(place)};
+    StagedFactor factor{fmt::format("{}{}", is_a ? "fa" : "fb", id), along_k, row_of(columns, unit),
+                        aligned_bytes(place)};
     const std::int64_t elements = rows * factor.row;
     constexpr int kBuffers = 2;
     tiles_.areas[factor.area] = {factor.area, std::string(element_type(place.dtype)),

@@ -157,6 +157,37 @@ TEST_CASE("rows of a named size") {
   }
 }
 
+TEST_CASE("16-bit factors are read by ldmatrix, without conflicts of banks") {
+  for (const DType dtype : {DType::kBF16, DType::kF16}) {
+    for (const std::int64_t columns : {24, 64}) {
+      // The first factor has its rows along the depth, of the second ones both are seen.
+      BlockBuilder b({2}, 2);
+      const Value x = b.load("x", {dtype, {19, 70}, {}}, {-1}, 1, {19, 40});
+      const Value w = b.load("w", {dtype, {70, 77}, {}}, {1}, 0, {40, columns});
+      const Value u = b.load("u", {dtype, {77, 70}, {}}, {0}, 1, {columns, 40});
+      const Value s = b.state("s", {19, columns}), t = b.state("t", {19, columns});
+      b.accumulate(s, b.op("matmul", {x, w}));
+      b.accumulate(t, b.op("matmul", {x, b.op("transpose", {u})}));
+      b.store(b.op("add", {b.op("after", {s}), b.op("after", {t})}), {1}, {19, 77});
+      const Graph graph = b.build();
+      const std::vector<Kernel> kernels = emit_node(graph, test_machine());
+      for (const char* operand : {"lm_matrix<true>(", "lm_matrix<false>("}) {
+        CHECK(kernels[0].text.find(operand) != std::string::npos);
+      }
+      CHECK(kernels[0].text.find("lm_operand(") == std::string::npos);
+      compare(graph);
+      std::vector<Tensor> tensors;
+      for (unsigned i = 0; i < 3; ++i) {
+        const Shape shape = evaluate(graph.type({graph.inputs[i].node, 0}).shape, {});
+        tensors.push_back(random_tensor(dtype, shape, i));
+      }
+      long conflicts = -1;
+      run_node(graph, kernels, tensors, {}, 1, &conflicts);
+      CHECK(conflicts == 0);
+    }
+  }
+}
+
 TEST_CASE("without any one of its barriers a kernel computes something else") {
   const Graph graph = cpu::attention({.heads = 1, .queries = 20, .keys = 90, .key_tile = 32});
   std::vector<Tensor> tensors;

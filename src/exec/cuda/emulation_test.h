@@ -159,7 +159,33 @@ template <class F> inline void mma16(float* c, const unsigned* a, const unsigned
     }
   });
 }
+// Times that two of the eight rows which ldmatrix reads at once lay in the same banks.
+inline long conflicts = 0;
+inline void count_conflicts(const Meeting& m, int matrix) {
+  for (int i = 0; i < 8; ++i)
+    for (int j = 0; j < i; ++j) {
+      const unsigned long a = m.words[8 * matrix + i][0], b = m.words[8 * matrix + j][0];
+      conflicts += a != b && a / 16 % 8 == b / 16 % 8;
+    }
+}
 }  // namespace emu
+extern "C" long bank_conflicts() { return emu::conflicts; }
+template <int COUNT, bool TRANSPOSED> LM void lm_ldmatrix(unsigned* r, const void* p) {
+  if ((unsigned long)p % 16) __builtin_trap();
+  const unsigned long mine[8] = {(unsigned long)p};
+  emu::meet(mine, [&](const emu::Meeting& m) {
+    const int lane = emu::block->current % 32, g = lane / 4, t = lane % 4;
+    for (int k = 0; k < COUNT; ++k) {
+      if (lane == 0) emu::count_conflicts(m, k);
+      r[k] = 0;
+      for (int e = 0; e < 2; ++e) {
+        const int row = TRANSPOSED ? 2 * t + e : g, column = TRANSPOSED ? g : 2 * t + e;
+        const auto* from = (const unsigned short*)m.words[8 * k + row][0];
+        r[k] |= (unsigned)from[column] << (16 * e);
+      }
+    }
+  });
+}
 LM int lm_thread() { return emu::block->current; }
 LM long lm_block() { return emu::block->index; }
 LM float lm_bits_float(unsigned u) { return emu::word_float(u); }
@@ -224,9 +250,8 @@ LM void lm_mma_tf32(float* c, const unsigned* a, const unsigned* b) {
 class Emulator {
  public:
   explicit Emulator(const std::vector<Kernel>& kernels) : kernels_(kernels) {
-    std::string text =
-        std::string(kEmulation) + std::string(kPrelude) + std::string(kPreludeProduct) +
-        std::string(kPreludeOrder);
+    std::string text = std::string(kEmulation) + std::string(kPrelude) +
+                       std::string(kPreludeProduct) + std::string(kPreludeOrder);
     for (std::size_t i = 0; i < kernels.size(); ++i) text += kernel_text(kernels[i], i);
     namespace fs = std::filesystem;
     const fs::path folder =
@@ -241,6 +266,11 @@ class Emulator {
   Emulator& operator=(const Emulator&) = delete;
   ~Emulator() {
     if (library_ != nullptr) dlclose(library_);
+  }
+
+  // Of all launches until now: see the emulation.
+  long bank_conflicts() const {
+    return reinterpret_cast<long (*)()>(dlsym(library_, "bank_conflicts"))();
   }
 
   // False when threads waited for ever.

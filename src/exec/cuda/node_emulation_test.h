@@ -20,10 +20,11 @@ inline std::vector<Kernel> emit_node(const Graph& graph, const GpuMachine& machi
   return emit({view(graph, node, types), node.types, machine, {}});
 }
 
-// Runs the kernels of the node behind output 0 on all of its inputs.
+// Runs the kernels of the node behind output 0 on all of its inputs. `conflicts`: of banks, by
+// ldmatrix.
 inline std::vector<Tensor> run_node(const Graph& graph, const std::vector<Kernel>& kernels,
                                     const std::vector<Tensor>& inputs, const Sizes& sizes,
-                                    unsigned seed) {
+                                    unsigned seed, long* conflicts = nullptr) {
   const Node& node = graph.node(graph.outputs[0].value);
   std::vector<Tensor> outputs;
   for (const Type& type : node.types) outputs.emplace_back(type.dtype, evaluate(type.shape, sizes));
@@ -43,6 +44,7 @@ inline std::vector<Tensor> run_node(const Graph& graph, const std::vector<Kernel
     arguments.push_back(values.data());
     CHECK(emulator.launch(k, arguments.data(), kernels[k].blocks.evaluate(sizes), seed));
   }
+  if (conflicts != nullptr) *conflicts = emulator.bank_conflicts();
   return outputs;
 }
 

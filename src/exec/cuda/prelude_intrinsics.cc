@@ -54,6 +54,25 @@ template <int LEFT> LM void lm_copy_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
 }
 
+// Four (or two) matrices of 8 x 8 16-bit elements: lane l gives the address of row l % 8 of matrix
+// l / 8, in shared memory, and gets of each matrix the elements 2t and 2t + 1 of row g; transposed:
+// element g of the rows 2t and 2t + 1.
+LM unsigned lm_shared_address(const void* p) { return (unsigned)__cvta_generic_to_shared(p); }
+#define LM_LDMATRIX(TRANS) \
+  { \
+    if (COUNT == 4) \
+      asm volatile("ldmatrix.sync.aligned.m8n8.x4" TRANS ".shared.b16 {%0, %1, %2, %3}, [%4];" \
+          : "=r"(r[0]), "=r"(r[1]), "=r"(r[COUNT - 2]), "=r"(r[COUNT - 1]) \
+          : "r"(lm_shared_address(p)) : "memory"); \
+    else \
+      asm volatile("ldmatrix.sync.aligned.m8n8.x2" TRANS ".shared.b16 {%0, %1}, [%2];" \
+          : "=r"(r[0]), "=r"(r[1]) : "r"(lm_shared_address(p)) : "memory"); \
+  }
+template <int COUNT, bool TRANSPOSED> LM void lm_ldmatrix(unsigned* r, const void* p) {
+  if (TRANSPOSED) LM_LDMATRIX(".trans")
+  else LM_LDMATRIX("")
+}
+
 #define LM_MMA16(NAME, TYPE) \
   LM void NAME(float* c, const unsigned* a, const unsigned* b) { \
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." TYPE "." TYPE ".f32 " \

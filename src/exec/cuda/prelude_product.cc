@@ -8,6 +8,7 @@ namespace lamina::cuda {
 // mma.sync does: lane 4g + t has rows g and g + 8, columns 2t and 2t + 1. Elements beyond m, n and
 // k are neither read nor written.
 const std::string_view kPreludeProduct = R"lm(
+LM int lm_least(int a, int b) { return a < b ? a : b; }
 // Rows or columns of an operand: element (i, k) is at p[i * across + k * along].
 template <class T, class S> struct LmOperand {
   const T* p;
@@ -20,6 +21,26 @@ LM LmOperand<T, S> lm_operand(const T* p, S across, S along, int count) {
 }
 template <class O> LM float lm_at(const O& o, int i, int k, int depth) {
   return i < o.count && k < depth ? lm_load<float>(o.p + i * o.across + k * o.along) : 0.0f;
+}
+
+// The same in shared memory, of 16-bit elements that the tensor cores take as they are: rows begin
+// at multiples of 16 bytes, `stride` elements apart, an odd number of 16 bytes, so that any eight
+// of them lie in different banks. ALONG_K: the rows in memory run along k.
+template <bool ALONG_K, class T> struct LmMatrix {
+  const T* p;
+  int stride, across, along, count;
+};
+template <bool ALONG_K, class T> LM LmMatrix<ALONG_K, T> lm_matrix(const T* p, int stride,
+                                                                   int count) {
+  return LmMatrix<ALONG_K, T>{p, stride, ALONG_K ? stride : 1, ALONG_K ? 1 : stride, count};
+}
+// Where line j of the eight rows (or columns) from i on, at depth k, lies. Beyond `count` any that
+// exists will do: what comes of it is not stored.
+template <class T> LM const T* lm_line(const LmMatrix<true, T>& o, int i, int k, int j) {
+  return o.p + lm_least(i + j, o.count - 1) * o.stride + k;
+}
+template <class T> LM const T* lm_line(const LmMatrix<false, T>& o, int i, int k, int j) {
+  return o.p + (k + j) * o.stride + (i < o.count ? i : 0);
 }
 
 struct LmBf16 {
@@ -59,6 +80,19 @@ template <class M> struct LmPiece {
     const int g = lm_thread() % 32 / 4, t = lm_thread() % 4;
     r[0] = lm_pair<M>(b, column + g, k + 2 * t, depth);
     r[1] = lm_pair<M>(b, column + g, k + 2 * t + 8, depth);
+  }
+  // Whole pieces of k by ldmatrix; what lies beyond `depth` in memory may be anything.
+  template <bool ALONG_K, class T>
+  LM void load_a(unsigned* r, const LmMatrix<ALONG_K, T>& a, int row, int k, int depth) {
+    if (k + 16 > depth) return load_a<LmMatrix<ALONG_K, T>>(r, a, row, k, depth);
+    const int matrix = lm_thread() % 32 / 8, line = lm_thread() % 8;
+    lm_ldmatrix<4, !ALONG_K>(r, lm_line(a, row + matrix % 2 * 8, k + matrix / 2 * 8, line));
+  }
+  template <bool ALONG_K, class T>
+  LM void load_b(unsigned* r, const LmMatrix<ALONG_K, T>& b, int column, int k, int depth) {
+    if (k + 16 > depth) return load_b<LmMatrix<ALONG_K, T>>(r, b, column, k, depth);
+    const int matrix = lm_thread() % 16 / 8, line = lm_thread() % 8;
+    lm_ldmatrix<2, !ALONG_K>(r, lm_line(b, column, k + matrix * 8, line));
   }
   LM void multiply(float* c, const unsigned* a, const unsigned* b) { M::multiply(c, a, b); }
 };
