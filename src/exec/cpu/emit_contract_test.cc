@@ -85,6 +85,33 @@ TEST_CASE("matrix products of every element type") {
   compare({.inputs = {of(DType::kI32, {9, 70}), f32({70, 83})}});
 }
 
+TEST_CASE("whole panels, narrow ones, rows beside each other and apart, pages") {
+  const Dim t = Dim::size("T");
+  for (const bool constant : {false, true}) {
+    for (const std::int64_t n : {5, 8, 16, 22, 24, 72, 96}) {
+      for (const std::int64_t m : {1, 4, 97, 201}) {
+        compare({.inputs = {f32({m, 31}), f32({31, n})}, .constant = constant});
+      }
+      for (const std::int64_t value : {1, 67}) {
+        compare({.inputs = {f32({2, t, 3, 30}), f32({30, n})},
+                 .constant = constant,
+                 .sizes = {{"T", value}}});
+      }
+      compare(
+          {.inputs = {of(DType::kBF16, {7, 30}), of(DType::kBF16, {30, n})}, .constant = constant});
+    }
+    compare({.inputs = {f32({11, 1024}), f32({1024, 32})}, .constant = constant});
+    compare({.inputs = {f32({11, 500}), f32({500, 32})}, .constant = constant});
+    compare({.inputs = {f32({11, 0}), f32({0, 32})}, .constant = constant});
+    for (const char* equation : {"bhqd,dn->bqhn", "qhbd,dn->hqbn"}) {
+      compare({.op = "einsum",
+               .inputs = {f32({2, 3, 9, 70}), f32({70, 32})},
+               .attrs = {{"equation", equation}},
+               .constant = constant});
+    }
+  }
+}
+
 TEST_CASE("columns that lie along the sum") {
   const Attrs rows_by_rows = {{"equation", "bik,bjk->bij"}};
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
@@ -161,6 +188,7 @@ TEST_CASE("einsums with repeated, missing and many indices") {
   };
   einsum("bqhd,bkhd->bhqk", {f32({2, 9, 3, 20}), f32({2, 21, 3, 20})});
   einsum("bhqk,bkhd->bqhd", {f32({2, 3, 9, 21}), f32({2, 21, 3, 20})});
+  einsum("bhqk,bkhd->bqhd", {f32({2, 3, 9, 21}), f32({2, 21, 3, 32})});
   einsum("ij,jk,kl->il", {f32({5, 6}), f32({6, 7}), f32({7, 19})});
   einsum("iij,jk->ik", {f32({6, 6, 30}), f32({30, 19})});
   einsum("ij,kl->jl", {f32({6, 30}), f32({5, 19})});

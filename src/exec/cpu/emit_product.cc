@@ -1,9 +1,10 @@
 // Kernels of matrix products (contractions of two operands) from register tiles.
 //
-// A task computes a block of rows times a few panels of columns of one batch. It copies its rows of
-// a to scratch as floats (gathering windows of convolutions on the way), in blocks of K that stay
-// in the first-level cache beside a panel; b is packed at load when it is constant, else panel by
-// panel in scratch. Sums of all K stay in scratch until they are converted and stored.
+// A task computes a block of rows times a few panels of columns of one batch, in blocks of K that
+// stay in the first-level cache beside a panel. Rows of a that are floats in memory are read where
+// they lie, others are copied to scratch as floats; b is packed at load when it is constant, else
+// panel by panel in scratch. Sums of whole panels of floats go straight to the output, others stay
+// in scratch until they are converted and stored.
 #include <algorithm>
 
 #include "base/check.h"
@@ -13,9 +14,11 @@
 namespace lamina::cpu {
 namespace {
 
-constexpr std::int64_t kRowBlock = 192;         // rows of a kept at a time
+constexpr std::int64_t kRowBlock = 96;          // rows of a kept at a time
+constexpr std::int64_t kPackedRows = 192;       // where b is packed for every block of rows
 constexpr std::int64_t kDepth = 192;            // deepest block of K
 constexpr std::int64_t kCachedFloats = 65536;   // of a, beside which b streams
+constexpr std::int64_t kPage = 1024;            // floats of a page
 constexpr std::int64_t kFewTasks = 32;          // wanted at least, so that 16 threads share evenly
 constexpr std::int64_t kMostPanels = 16;        // per task
 constexpr std::int64_t kPackBytes = 512 << 10;  // of b, packed in scratch
@@ -34,16 +37,21 @@ class ProductEmitter {
         rows_(product(extents_of(form, loops.m))),
         columns_(product(extents_of(form, loops.n))),
         depth_(product(extents_of(form, loops.k))),
-        panels_(ceil_div(columns_, shape_.panel())),
         constant_b_(context.constant_inputs[static_cast<std::size_t>(loops.b)]) {
     if (constant_b_ && type(loops.b).dtype == DType::kBF16) packed_ = DType::kBF16;
+    if (packed_ == DType::kF32 && columns_.is_constant()) {
+      shape_ = TileShape::of_columns(context.target, columns_.constant_part());
+    }
+    panels_ = ceil_div(columns_, shape_.panel());
     group_ = panels_per_task();
+    find_direct_rows();
+    find_direct_sums();
   }
 
   Kernel emit() {
     kernel_.name = std::string(context_.node.op.name);
-    TileSpec spec{.prefix = "NAME_mm", .packed = packed_};
-    if (rows_.is_constant() && rows_.constant_part() <= kRowBlock) {
+    TileSpec spec{.prefix = "NAME_mm", .packed = packed_, .vectors = shape_.vectors};
+    if (rows_.is_constant() && rows_.constant_part() <= row_block()) {
       spec.rows = rows_.constant_part();
     }
     kernel_.text = tiles_text(context_.target, spec) + pack_text(context_.target);
@@ -64,7 +72,11 @@ class ProductEmitter {
   std::string text(const Dim& dim) { return dim_text(dim, kernel_.sizes); }
 
   Dim batch() const { return product(extents_of(form_, loops_.batch)); }
-  Dim row_blocks() const { return ceil_div(rows_, Dim(kRowBlock)); }
+  // Rows of a block: whole tiles.
+  std::int64_t row_block() const {
+    return (constant_b_ ? kRowBlock : kPackedRows) / shape_.max_rows * shape_.max_rows;
+  }
+  Dim row_blocks() const { return ceil_div(rows_, Dim(row_block())); }
   Dim column_blocks() const { return ceil_div(panels_, Dim(group_)); }
 
   // Panels of one task: few enough that all threads have work, many enough to repay copying rows.
@@ -82,11 +94,36 @@ class ProductEmitter {
 
   void set_sizes() {
     kernel_.tasks = batch() * row_blocks() * column_blocks();
-    const Dim rows = rows_.is_constant() ? std::min(rows_.constant_part(), kRowBlock) : kRowBlock;
-    const Dim sums = rows * Dim(group_ * shape_.panel());
+    const Dim rows =
+        rows_.is_constant() ? std::min(rows_.constant_part(), row_block()) : row_block();
+    const Dim sums = sums_step_ ? Dim(0) : rows * Dim(group_ * shape_.panel());
     const Dim packed = constant_b_ ? Dim(0) : depth_ * Dim(group_ * shape_.panel());
-    const Dim line = depth_ + Dim(16);
-    kernel_.scratch_bytes = (rows * depth_ + Dim(32) + sums + packed + line) * Dim(4);
+    const Dim cells = row_step_ ? Dim(0) : rows * depth_ + depth_;
+    kernel_.scratch_bytes = (cells + Dim(48) + sums + packed) * Dim(4);
+  }
+
+  // The step from one row to the next, where index r over `loops` is always r steps away.
+  std::optional<Dim> even_step(const LinearAccess& linear, const std::vector<int>& loops) const {
+    if (loops.empty()) return Dim(0);
+    const Dim step = linear.strides[static_cast<std::size_t>(loops.back())];
+    return contiguous(linear, loops, step) ? std::optional(step) : std::nullopt;
+  }
+
+  void find_direct_rows() {
+    if (type(loops_.a).dtype != DType::kF32) return;
+    const auto linear = linear_access(access(loops_.a), type(loops_.a).shape, form_.extents);
+    if (!linear || !linear->within || !contiguous(*linear, loops_.k, 1)) return;
+    // Rows that lie apart, and those a page long, would fall into few sets of the caches.
+    const std::optional<Dim> step = even_step(*linear, loops_.m);
+    const bool pages = depth_.is_constant() && depth_.constant_part() % kPage == 0;
+    if (step && (loops_.m.empty() || (*step == depth_ && !pages))) row_step_ = step;
+  }
+
+  void find_direct_sums() {
+    const bool whole = columns_.is_constant() && columns_.constant_part() % shape_.panel() == 0;
+    if (whole && context_.outputs[0].dtype == DType::kF32) {
+      sums_step_ = even_step(output_access(form_), loops_.m);
+    }
   }
 
   void request_packing() {
@@ -127,33 +164,59 @@ class ProductEmitter {
     std::string out = fmt::format(
         "const long M = {}, N = {}, K = {}, PANELS = {};\n"
         "const long row_blocks = {}, column_blocks = {};\n"
-        "enum : long {{ NR = {}, GROUP = {} }};\n",
+        "enum : long {{ NR = {}, GROUP = {}, TILE = {} }};\n"
+        "const long row_tiles = (M + TILE - 1) / TILE;\n",
         text(rows_), text(columns_), text(depth_), text(panels_), text(row_blocks()),
-        text(column_blocks()), shape_.panel(), group_);
+        text(column_blocks()), shape_.panel(), group_, shape_.max_rows);
+    if (!row_step_) out += "long copied = -1;\n";
     out += fmt::format(
-        "long copied = -1;\n"
         "for (long task = begin; task < end; ++task) {{\n"
         "const long p0 = task % column_blocks * GROUP;\n"
         "const long panels = PANELS - p0 < GROUP ? PANELS - p0 : GROUP;\n"
         "const long block = task / column_blocks % row_blocks;\n"
-        "const long m0 = M * block / row_blocks, rows = M * (block + 1) / row_blocks - m0;\n"
+        "const long m0 = row_tiles * block / row_blocks * TILE;\n"
+        "const long m1 = row_tiles * (block + 1) / row_blocks * TILE;\n"
+        "const long rows = (m1 < M ? m1 : M) - m0;\n"
         "const long outer = task / column_blocks / row_blocks;\n"
         "const long blocks = rows <= {} ? 1 : (K + {} - 1) / {};\n"
         "const long depth = blocks > 0 ? ((K + blocks - 1) / blocks + 3) / 4 * 4 : 0;\n"
-        "float* cells = (float*)call->scratch;\n"
-        "float* sums = cells + (rows * K + 15) / 16 * 16;\n"
-        "float* line = sums + rows * panels * NR;\n",
+        "float* room = (float*)call->scratch;\n",
         shape_.max_rows, kDepth, kDepth);
     out += split_index(loops_.batch, form_.extents, "outer", kernel_);
-    out += rows_text() + panels_text() + products_text() + store_text();
+    out += (row_step_ ? direct_rows_text() : rows_text()) + sums_text() + panels_text();
+    out += products_text() + (sums_step_ ? "" : store_text());
     return out + "}\n}\n";
+  }
+
+  // `left`: row m0 of a, rows `left_step` apart.
+  std::string direct_rows_text() {
+    const auto linear = linear_access(access(loops_.a), type(loops_.a).shape, form_.extents);
+    return fmt::format(
+        "const long left_step = {1};\nconst float* left = in{0} + {2} + m0 * {1};\n", loops_.a,
+        text(*row_step_),
+        linear_text(without(without(*linear, loops_.k), loops_.m), -1, kernel_.sizes));
+  }
+
+  // `sums`: those of the task's rows and panels.
+  std::string sums_text() {
+    if (!sums_step_) {
+      return "const long sums_step = rows * NR, row_step = NR;\nfloat* sums = room;\n"
+             "room += (rows * panels * NR + 15) / 16 * 16;\n";
+    }
+    const LinearAccess first = without(without(output_access(form_), loops_.n), loops_.m);
+    return fmt::format(
+        "const long sums_step = NR, row_step = {0};\nfloat* sums = out0 + {1} + m0 * {0} + p0 * "
+        "NR;\n",
+        text(*sums_step_), linear_text(first, -1, kernel_.sizes));
   }
 
   // Copies the rows of a to cells, [block of K][row][depth].
   std::string rows_text() {
     const auto linear = linear_access(access(loops_.a), type(loops_.a).shape, form_.extents);
-    const bool run = linear && linear->within && contiguous(*linear, loops_.k);
+    const bool run = linear && linear->within && contiguous(*linear, loops_.k, 1);
     std::string out =
+        "float* cells = room;\nroom += (rows * K + 15) / 16 * 16;\n"
+        "float* line = room;\nroom += (K + 15) / 16 * 16;\n"
         "if (copied != task / column_blocks)\n"
         "for (long r = 0; r < rows; ++r) {\n";
     out += scoped_index(loops_.m, "m0 + r");
@@ -188,13 +251,14 @@ class ProductEmitter {
       return fmt::format("const auto* packs = packed + ({} * PANELS + p0) * (K * NR);\n", index);
     }
     std::string out =
-        "float* packs = line + (K + 15) / 16 * 16;\n"
+        "float* packs = room;\n"
         "for (long p = 0; p < panels; ++p) {\n"
         "float* to = packs + p * (K * NR);\n"
         "const long n0 = (p0 + p) * NR, count = N - n0 < NR ? N - n0 : NR;\n";
     const auto linear = linear_access(access(loops_.b), type(loops_.b).shape, form_.extents);
     const bool columns = linear && linear->within && loops_.n.size() == 1;
-    out += columns && contiguous(*linear, loops_.k) ? transposed_panel(*linear) : gathered_panel();
+    out +=
+        columns && contiguous(*linear, loops_.k, 1) ? transposed_panel(*linear) : gathered_panel();
     return out + "}\n";
   }
 
@@ -285,10 +349,11 @@ class ProductEmitter {
         "for (long p = 0; p < panels; p += rows <= {} ? panels : group)\n"
         "for (long s = 0; s < K || s == 0; s += depth) {{\n"
         "const long span = K - s < depth ? K - s : depth;\n"
-        "NAME_mm_panels(cells + s * rows, span, rows, packs + (p * K + s) * NR, K * NR,\n"
-        "rows <= {} ? panels : group, span, sums + p * rows * NR, NR, rows * NR, s == 0);\n"
+        "NAME_mm_panels({}, rows, packs + (p * K + s) * NR, K * NR,\n"
+        "rows <= {} ? panels : group, span, sums + p * sums_step, row_step, sums_step, s == 0);\n"
         "if (depth == 0) break;\n}}\n",
-        kCachedFloats, shape_.max_rows, shape_.max_rows);
+        kCachedFloats, shape_.max_rows,
+        row_step_ ? "left + s, left_step" : "cells + s * rows, span", shape_.max_rows);
   }
 
   std::string store_text() {
@@ -314,9 +379,8 @@ class ProductEmitter {
     return access;
   }
 
-  // True when walking `loops` in order walks neighbouring elements.
-  bool contiguous(const LinearAccess& linear, const std::vector<int>& loops) const {
-    Dim step = 1;
+  // True when walking `loops` in order goes `step` elements on each time.
+  bool contiguous(const LinearAccess& linear, const std::vector<int>& loops, Dim step) const {
     for (std::size_t i = loops.size(); i-- > 0;) {
       const auto l = static_cast<std::size_t>(loops[i]);
       if (linear.strides[l] != step) return false;
@@ -336,6 +400,8 @@ class ProductEmitter {
   bool constant_b_;
   DType packed_ = DType::kF32;
   std::int64_t group_ = 1;
+  std::optional<Dim> row_step_;   // of a; nothing: rows are copied
+  std::optional<Dim> sums_step_;  // of the output; nothing: sums are kept in scratch
   std::vector<int> packed_batch_;
   Kernel kernel_;
 };

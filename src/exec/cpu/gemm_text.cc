@@ -363,7 +363,7 @@ std::string packed_type(DType packed) {
 }
 
 std::string tiles_text(const Target& target, const TileSpec& spec) {
-  const TileShape shape(target);
+  const TileShape shape(target, spec.vectors);
   const std::set<int> counts = row_counts(shape, spec);
   std::string out(kPin);
   if (spec.packed == DType::kBF16) out += halves_text(shape);

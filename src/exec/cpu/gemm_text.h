@@ -28,6 +28,7 @@ struct TileSpec {
   DType packed = DType::kF32;  // kF32 or kBF16: elements of the panels
   std::int64_t rows = 0;       // 0: any number; else no more than these row counts occur
   bool ragged = false;         // `rows` is the most; any smaller number may occur too
+  int vectors = 2;             // of a panel; bf16 panels have two
 };
 
 // The C type of packed elements: float or unsigned short.
