@@ -213,9 +213,12 @@ Box SceneBuilder::operator_box(NodeId id) const {
     box.title += " " + node(source.inputs[0].node).name;
     if (box.look == Look::kStore) box.title = "store " + outputs_.at({id, 0});
     add_cuts(source, box);
-    if (box.look == Look::kStore) return box;
     const std::int64_t axis = source.attrs.integer("loop");
-    box.lines.push_back(axis >= 0 ? fmt::format("axis {} by the loop", axis) : "once per task");
+    if (axis >= 0) {
+      box.lines.push_back(fmt::format("axis {} by the loop", axis));
+    } else if (box.look == Look::kLoad) {
+      box.lines.emplace_back("once per task");
+    }
     return box;
   }
   if (source.op->name != "constant") add_attributes(source, box);

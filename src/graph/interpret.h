@@ -230,6 +230,7 @@ class Interpreter {
     }
     for (std::int64_t i = 0; i < task.iterations; ++i) {
       if (!iterate(graph, whole, values, {sizes, task, i})) continue;
+      store_all(graph, values, {sizes, task, i}, true, out);
       std::vector<A> next;
       for (const Update& update : graph.updates) next.push_back(get(values, update.next));
       for (std::size_t k = 0; k < next.size(); ++k) {
@@ -247,8 +248,15 @@ class Interpreter {
         values[n] = this->node(graph, n, values, sizes);
       }
     }
+    store_all(graph, values, {sizes, task, 0}, false, out);
+  }
+
+  // The stores of every iteration, or those after the loop.
+  void store_all(const Graph& graph, const Values& values, const Iteration& at, bool in_loop,
+                 std::vector<A>& out) {
     for (std::size_t k = 0; k < out.size(); ++k) {
-      store(graph, graph.node(graph.outputs[k].value), values, sizes, task, out[k]);
+      const Node& node = graph.node(graph.outputs[k].value);
+      if ((node.attrs.integer("loop") >= 0) == in_loop) store(graph, node, values, at, out[k]);
     }
   }
 
@@ -300,12 +308,13 @@ class Interpreter {
     return tile;
   }
 
-  void store(const Graph& graph, const Node& node, const Values& values, const Sizes& sizes,
-             const Task& task, A& out) {
+  void store(const Graph& graph, const Node& node, const Values& values, const Iteration& now,
+             A& out) {
     const A& tile = get(values, node.inputs[0]);
-    const Attrs attrs = bind_attrs(node.attrs, sizes);
-    const Shape full_tile = evaluate(graph.type(node.inputs[0]).shape, sizes);
-    const TileRange range = tile_range(attrs, out.shape, full_tile, task.point, 0, 1);
+    const Attrs attrs = bind_attrs(node.attrs, now.sizes);
+    const Shape full_tile = evaluate(graph.type(node.inputs[0]).shape, now.sizes);
+    const TileRange range =
+        tile_range(attrs, out.shape, full_tile, now.task.point, now.number, now.task.iterations);
     require(range.length == tile.shape, "store: a tile {} for the place {}",
             lamina::to_string(tile.shape), lamina::to_string(range.length));
     Walker at = tile_walker(out.shape, range);

@@ -1,5 +1,6 @@
 // The text form and the hashes: round trips, what is pleasant to type, and refusals.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "graph/op_def.h"
 #include "lamina/error.h"
@@ -114,6 +115,27 @@ TEST_CASE("block graphs round trip") {
   Graph roles = g;
   roles.nodes[2].graphs[0].inputs[0].role = Role::kDonated;
   CHECK(round_trip(roles).find("{ (donated x: f32[3, 5], other: f32[5, 7])") != std::string::npos);
+}
+
+TEST_CASE("stores of every iteration round trip, and not of what follows the loop") {
+  const auto text = [](const char* stored) {
+    return fmt::format(R"(lamina 1
+graph g(x: f32[4, 6]) {{
+  y = block(x, grid=[2], loop=[3]) {{
+    state s: f32[2, 2] = 0.0
+    t = load(x, grid=[0], loop=1, tile=[2, 2])
+    s <- s + t
+    return store({}, grid=[0], loop=1, shape=[4, 6])
+  }}
+  return y
+}}
+)",
+                       stored);
+  };
+  const Graph graph = parse_graph(text("t"));
+  CHECK(graph.node(graph.outputs[0].value).graphs[0].nodes.back().attrs.integer("loop") == 1);
+  CHECK(round_trip(graph).find("loop=1, shape=[4, 6]") != std::string::npos);
+  CHECK_THROWS_WITH_AS(parse_graph(text("after(s)")), doctest::Contains("follows the loop"), Error);
 }
 
 TEST_CASE("the greatest and the least integers round trip") {

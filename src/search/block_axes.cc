@@ -44,6 +44,15 @@ Axes reduced(const Axes& x, const Attrs& attrs) {
   return result;
 }
 
+// The axes of the indices in place of the axis that they index.
+Axes gathered(const Axes& table, const Axes& indices, std::int64_t axis) {
+  const auto at = table.begin() + (axis < 0 ? axis + std::ssize(table) : axis);
+  Axes result(table.begin(), at);
+  result.insert(result.end(), indices.begin(), indices.end());
+  result.insert(result.end(), at + 1, table.end());
+  return result;
+}
+
 std::optional<Axes> applied(const BlockStep& step, const std::vector<const Axes*>& operands) {
   const std::string_view name = step.op->name;
   if (name == "matmul") return product(*operands[0], *operands[1]);
@@ -52,6 +61,7 @@ std::optional<Axes> applied(const BlockStep& step, const std::vector<const Axes*
                                                            : std::vector<std::int64_t>());
   }
   if (name == "sum" || name == "reduce_max") return reduced(*operands[0], step.attrs);
+  if (name == "gather") return gathered(*operands[0], *operands[1], step.attrs.integer("axis"));
   return joined_axes(operands);
 }
 

@@ -193,6 +193,9 @@ class Builder {
   std::optional<Graph> whole() {
     Kernel kernel(plan_, 1);
     for (std::size_t i = 0; i < plan_.block.steps.size(); ++i) kernel.add(i);
+    auto axes = axes_of_steps(plan_.program, plan_.block);
+    if (!axes) return std::nullopt;
+    axes_ = std::move(*axes);
     finish(kernel, plan_.trips());
     return std::move(out_);
   }
@@ -202,6 +205,9 @@ class Builder {
     auto axes = axes_of_steps(plan_.program, plan_.block);
     if (!axes) return std::nullopt;
     axes_ = std::move(*axes);
+    for (const std::size_t output : plan_.block.outputs) {
+      if (loop_axis(output) >= 0) return std::nullopt;  // both kernels would have outputs
+    }
     find_partials();
     if (partials_.empty() || !all_cover_the_grid()) return std::nullopt;
     Kernel first(plan_, plan_.parts());
@@ -339,6 +345,14 @@ class Builder {
     }
   }
 
+  // The axis that the loop cuts: each iteration stores its part. -1: none.
+  std::int64_t loop_axis(std::size_t step) const {
+    for (std::size_t i = 0; i < axes_[step].size(); ++i) {
+      if (axes_[step][i].cut == kLoop) return static_cast<std::int64_t>(i);
+    }
+    return -1;
+  }
+
   // The kernel that gives the outputs.
   void finish(Kernel& kernel, const Dim& trips) {
     Graph& inner = kernel.inner();
@@ -353,8 +367,9 @@ class Builder {
       if (inner.type(value).dtype != type.dtype) {
         value = inner.add("cast", {value}, {{"dtype", type.dtype}});
       }
-      inner.add_output(outputs[k].name,
-                       inner.add("store", {value}, {{"grid", cuts}, {"shape", type.shape}}));
+      const Attrs place{
+          {"grid", cuts}, {"loop", loop_axis(plan_.block.outputs.at(k))}, {"shape", type.shape}};
+      inner.add_output(outputs[k].name, inner.add("store", {value}, place));
     }
     const Value node =
         out_.add("block", arguments_,

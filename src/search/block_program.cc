@@ -110,8 +110,14 @@ class Prices {
 // of a way are earlier, so every value is decided once however many read it.
 class Chooser {
  public:
-  Chooser(const BlockSpace& space, const Prices& prices, std::size_t count)
-      : space_(space), prices_(prices), count_(count), ways_(space.values().size()) {
+  // Of programs that store these values, in the order of the outputs.
+  Chooser(const BlockSpace& space, const Prices& prices, std::vector<std::size_t> outputs,
+          std::size_t count)
+      : space_(space),
+        prices_(prices),
+        outputs_(std::move(outputs)),
+        count_(count),
+        ways_(space.values().size()) {
     for (std::size_t v = 0; v < ways_.size(); ++v) {
       const std::vector<BlockStep>& ways = space.values()[v].ways;
       for (std::size_t w = 0; w < ways.size(); ++w) ways_[v].emplace_back(prices.of(v, ways[w]), w);
@@ -120,8 +126,7 @@ class Chooser {
   }
 
   std::vector<PricedProgram> run() {
-    std::vector<std::size_t> open;
-    for (const auto& output : space_.outputs()) open.push_back(*output);
+    std::vector<std::size_t> open = outputs_;
     std::sort(open.begin(), open.end());
     open.erase(std::unique(open.begin(), open.end()), open.end());
     double ahead = 0.0;
@@ -176,18 +181,38 @@ class Chooser {
       numbers[value] = program.steps.size();
       program.steps.push_back(std::move(step));
     }
-    for (const auto& output : space_.outputs()) program.outputs.push_back(numbers.at(*output));
+    for (const std::size_t output : outputs_) program.outputs.push_back(numbers.at(output));
     return program;
   }
 
   const BlockSpace& space_;
   const Prices& prices_;
+  std::vector<std::size_t> outputs_;
   std::size_t count_;
   std::vector<std::vector<std::pair<double, std::size_t>>> ways_;  // of each value, cheapest first
   std::int64_t steps_ = 0;
   Choice chosen_;
   std::multimap<double, Choice> best_;
 };
+
+// One value for each output, in all ways: after the loop, or part by part in it.
+std::vector<std::vector<std::size_t>> choices_of_outputs(const BlockSpace& space) {
+  constexpr std::size_t kMostChoices =
+      64;  // of programs with many outputs, only some are looked at
+  std::vector<std::vector<std::size_t>> choices = {{}};
+  for (const std::vector<std::size_t>& values : space.outputs()) {
+    std::vector<std::vector<std::size_t>> longer;
+    for (const std::vector<std::size_t>& choice : choices) {
+      for (const std::size_t value : values) {
+        if (longer.size() == kMostChoices) break;
+        longer.push_back(choice);
+        longer.back().push_back(value);
+      }
+    }
+    choices = std::move(longer);
+  }
+  return choices;
+}
 
 }  // namespace
 
@@ -225,7 +250,17 @@ std::vector<PricedProgram> cheapest(const BlockSpace& space, const Tiling& tilin
                                     std::size_t count) {
   require(machine.flops_per_s > 0.0, "the search needs a description of the machine");
   if (!space.complete()) return {};
-  return Chooser(space, Prices(space, tiling, machine, sizes), count).run();
+  const Prices prices(space, tiling, machine, sizes);
+  std::vector<PricedProgram> best;
+  for (const std::vector<std::size_t>& outputs : choices_of_outputs(space)) {
+    std::vector<PricedProgram> more = Chooser(space, prices, outputs, count).run();
+    std::move(more.begin(), more.end(), std::back_inserter(best));
+  }
+  std::stable_sort(best.begin(), best.end(), [](const PricedProgram& a, const PricedProgram& b) {
+    return a.seconds < b.seconds;
+  });
+  if (best.size() > count) best.resize(count);
+  return best;
 }
 
 }  // namespace lamina::search

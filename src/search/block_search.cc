@@ -167,10 +167,15 @@ class BlockSearch {
     priced.program = std::move(best);
   }
 
+  // An iteration without products is short: only long tiles are worth one.
   std::vector<std::int64_t> loop_tiles(const BlockShape& shape) const {
     if (!shape.loop) return {0};
+    const bool products = std::any_of(program_.nodes.begin(), program_.nodes.end(),
+                                      [](const Node& node) { return node.op->name == "matmul"; });
+    std::vector<std::int64_t> wanted = {64, 128, 256, 512};
+    if (!products) wanted.insert(wanted.begin(), {4096, 16384});
     std::vector<std::int64_t> tiles;
-    for (const std::int64_t tile : {64, 128, 256, 512}) {
+    for (const std::int64_t tile : wanted) {
       if (tile < typical(program_, *shape.loop)) tiles.push_back(tile);
     }
     return tiles;

@@ -188,20 +188,30 @@ bool BlockSpace::set_targets() {
   for (std::size_t k = 0; k < program_.outputs.size(); ++k) {
     const auto node = static_cast<std::size_t>(program_.outputs[k].value.node);
     targets_.push_back(terms[node]);
-    std::vector<int> cuts(whole[node]->axes.size(), kWhole);
-    for (std::size_t g = 0; g < shape_.grid.size(); ++g) {
-      const std::size_t axis = shape_.grid[g];
-      if (axis < cuts.size() && whole[node]->axes[axis].extent != Dim(1)) {
-        cuts[axis] = static_cast<int>(g);
-      }
-    }
-    BlockFields::Whole output{{}, whole[node]->elements};
-    for (const TileAxis& axis : whole[node]->axes) output.shape.push_back(axis.extent);
-    BlockValue target = fields_.load(output, cuts);
-    target.after = shape_.loop.has_value();
-    wanted_.emplace(fields_.fingerprint(target), k);
+    add_targets(*whole[node], k);
   }
   return true;
+}
+
+// The tiles that an output is stored from: whole but for the grid, after the loop; or each part of
+// an axis by the iteration that computes it.
+void BlockSpace::add_targets(const BlockValue& whole, std::size_t k) {
+  std::vector<int> cuts(whole.axes.size(), kWhole);
+  for (std::size_t g = 0; g < shape_.grid.size(); ++g) {
+    const std::size_t axis = shape_.grid[g];
+    if (axis < cuts.size() && whole.axes[axis].extent != Dim(1)) cuts[axis] = static_cast<int>(g);
+  }
+  BlockFields::Whole output{{}, whole.elements};
+  for (const TileAxis& axis : whole.axes) output.shape.push_back(axis.extent);
+  BlockValue target = fields_.load(output, cuts);
+  target.after = shape_.loop.has_value();
+  wanted_.emplace(fields_.fingerprint(target), k);
+  for (std::size_t axis = 0; shape_.loop && axis < cuts.size(); ++axis) {
+    if (cuts[axis] != kWhole || output.shape[axis] != *shape_.loop) continue;
+    std::vector<int> parts = cuts;
+    parts[axis] = kLoop;
+    wanted_.emplace(fields_.fingerprint(fields_.load(output, parts)), k);
+  }
 }
 
 std::pair<std::int64_t, std::int64_t> BlockSpace::primes_of(const Dim& extent) {
@@ -282,8 +292,9 @@ void BlockSpace::keep(BlockValue value, Id term, BlockStep step) {
   }
   by_size_[needs.size()].push_back(number);
   known_.emplace(print, number);
-  if (const auto wanted = wanted_.find(print); wanted != wanted_.end() && !found_[wanted->second]) {
-    found_[wanted->second] = number;
+  const bool fresh = known == known_.end();
+  if (const auto wanted = wanted_.find(print); wanted != wanted_.end() && fresh) {
+    found_[wanted->second].push_back(number);
   }
   values_.push_back({std::move(value), term, {std::move(step)}, std::move(needs)});
   ++statistics_.values;
@@ -346,7 +357,7 @@ bool BlockSpace::run(const std::function<bool()>& stop) {
 }
 
 bool BlockSpace::complete() const {
-  return std::all_of(found_.begin(), found_.end(), [](const auto& v) { return v.has_value(); });
+  return std::all_of(found_.begin(), found_.end(), [](const auto& v) { return !v.empty(); });
 }
 
 }  // namespace lamina::search

@@ -104,8 +104,9 @@ class BlockSpace {
   const Graph& program() const { return program_; }
   const BlockShape& shape() const { return shape_; }
   const std::vector<Value>& values() const { return values_; }
-  // The value of each output; nullopt: not found.
-  const std::vector<std::optional<std::size_t>>& outputs() const { return found_; }
+  // The values that each output can be stored from: one that is known after the loop, or one along
+  // an axis that the loop cuts, of which every iteration stores its part (a concatenation).
+  const std::vector<std::vector<std::size_t>>& outputs() const { return found_; }
   bool complete() const;
   const SpaceStatistics& statistics() const { return statistics_; }
 
@@ -131,6 +132,7 @@ class BlockSpace {
 
   void collect_operators();
   bool set_targets();
+  void add_targets(const BlockValue& whole, std::size_t output);
   void add_loads();
   void add_constants();
   // A binary operation: an element-wise one, or a product that sums over this extent.
@@ -190,7 +192,7 @@ class BlockSpace {
   std::set<std::array<TermStore::Id, 3>> selections_;          // operands of the program's
   std::map<TermStore::Id, std::vector<std::size_t>> by_term_;  // expanded values
   std::map<Fingerprint, std::size_t> wanted_;                  // outputs by fingerprint
-  std::vector<std::optional<std::size_t>> found_;
+  std::vector<std::vector<std::size_t>> found_;
   bool defined_ = false;  // on the small instance
   std::vector<Value> values_;
   std::map<Fingerprint, std::size_t> known_;

@@ -117,6 +117,30 @@ graph g(x: f32[4, 6], u: f32[6, 10], v: f32[6, 10]) {
   check_found(graph, {{0, 1}, Dim(6)}, {{2, 4}, 4}, 8);
 }
 
+TEST_CASE("an output along the axis of the loop is stored part by part") {
+  // Weights that are not normalised yet, and their sums: both come out of one loop over the keys.
+  const Graph graph = program(R"(lamina 1
+graph g(q: f32[4, 3], k: f32[3, 7]) {
+  w = exp(matmul(q, k))
+  s = sum(w, axes=[-1], keepdims=true)
+  return w, s
+}
+)");
+  check_found(graph, {{0}, Dim(7)}, {{2, 0}, 3}, 6);
+  BlockSpace space(graph, {{0}, Dim(7)}, {.operators = 6});
+  space.run();
+  const auto best = cheapest(space, {{2, 0}, 3}, block_machine(test_machine(), 1), {}, 1);
+  REQUIRE(best.size() == 1);
+  const Graph block = *to_graph(graph, best[0].program, {{2, 0}, 3});
+  const Graph& inner = block.nodes.back().graphs.at(0);
+  CHECK(inner.node(inner.outputs.at(0).value).attrs.integer("loop") == 1);
+  CHECK(inner.node(inner.outputs.at(1).value).attrs.integer("loop") == -1);
+  // Parts of the loop in two kernels would both have outputs.
+  BlockProgram parts = best[0].program;
+  parts.split = 2;
+  CHECK_FALSE(to_graph(graph, parts, {{2, 0}, 3}).has_value());
+}
+
 TEST_CASE("a grid dimension of one element") {
   const Graph graph = program(R"(lamina 1
 graph g(x: f32[1, 5, 8], c: f32[1, 5, 8], w: f32[8, 6]) {

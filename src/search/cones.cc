@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "graph/op_def.h"
 #include "search/block_space.h"
+#include "search/gathers.h"
 #include "search/region.h"
 
 namespace lamina::search {
@@ -70,7 +71,8 @@ class Collapser {
   bool can_hide(NodeId n) const {
     const bool output = std::any_of(graph_.outputs.begin(), graph_.outputs.end(),
                                     [&](const Output& o) { return o.value.node == n; });
-    return !output && BlockSpace::is_tile_operator(graph_, node(n)) && node(n).op->name != "matmul";
+    if (output || node(n).op->name == "matmul") return false;
+    return BlockSpace::is_tile_operator(graph_, node(n)) || is_block_gather(graph_, node(n));
   }
 
   void hide(NodeId root) {
@@ -195,16 +197,17 @@ class Restorer {
     } else {
       step.op = node.op;
       step.attrs = node.attrs;
-      for (const Value& input : node.inputs) {
-        step.operands.push_back(tile(input.node, operand_cuts(node, input, cuts)));
+      for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+        step.operands.push_back(tile(node.inputs[k].node, operand_cuts(node, k, cuts)));
       }
     }
     return tiles_[{n, cuts}] = add(std::move(step));
   }
 
   // How an operand must be cut for the result to be.
-  Cuts operand_cuts(const Node& node, Value operand, const Cuts& cuts) const {
-    const Dims& in = graph_.type(operand).shape;
+  Cuts operand_cuts(const Node& node, std::size_t operand, const Cuts& cuts) const {
+    if (node.op->name == "gather") return gather_cuts(graph_, node, operand, cuts);
+    const Dims& in = graph_.type(node.inputs[operand]).shape;
     Cuts result(in.size(), kWhole);
     if (const auto axis = BlockSpace::reduced_axis(graph_, node)) {
       const std::size_t at = in.size() - *axis;

@@ -1,7 +1,7 @@
 // Cones: parts of a subprogram that a search takes as inputs. A cone is a node with all that leads
 // to it, computed on tiles as the program says. What is not arithmetic of floats (the positions and
-// comparisons of a mask) always goes into cones; so do, in subprograms too large to be searched,
-// preparations of operands such as norms.
+// comparisons of a mask, gathers by indices) always goes into cones; so do, in subprograms too
+// large to be searched, preparations of operands such as norms.
 #pragma once
 
 #include <cstddef>

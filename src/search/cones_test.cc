@@ -48,6 +48,19 @@ bool rescales(const Recipe& recipe) {
 
 }  // namespace
 
+TEST_CASE("a gather becomes an input of what is searched, and is computed on tiles") {
+  const Candidates found = check_search(R"(lamina 1
+graph embedded(ids: i64[640], weight words: f32[1000, 64], weight places: f32[640, 64]) {
+  y = rms_norm(gather(words, ids, axis=0) + places, axes=[-1])
+  return y
+})",
+                                        2);
+  const auto& steps = found.recipes.at(0).parts.at(0).program->steps;
+  CHECK(std::any_of(steps.begin(), steps.end(), [](const BlockStep& step) {
+    return step.kind == BlockStep::Kind::kApply && step.op->name == "gather";
+  }));
+}
+
 TEST_CASE("positions and comparisons of a mask become one input") {
   const Graph program = simplify(parse_graph(R"(lamina 1
 graph g(s: f32[4, 6], rows: i64[4, 1], columns: i64[6]) {

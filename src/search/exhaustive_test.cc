@@ -45,10 +45,11 @@ std::vector<std::string> expressions(int count) {
   return result;
 }
 
-std::optional<Graph> program_of(const std::string& expression) {
+// `more`: statements and outputs after z.
+std::optional<Graph> program_of(const std::string& expression, const std::string& more) {
   try {
     Graph graph = simplify(parse_graph("lamina 1\ngraph g(x: f32[4, 6], y: f32[4, 6]) {\n  z = " +
-                                       expression + "\n  return z\n}\n"));
+                                       expression + "\n" + more + "}\n"));
     const bool tiled =
         BlockSpace::accepts(graph) && !graph.type(graph.outputs[0].value).shape.empty();
     return tiled ? std::optional(std::move(graph)) : std::nullopt;
@@ -88,8 +89,9 @@ struct Tally {
   int cancelled = 0;
 };
 
-void compare(const std::string& expression, const BlockShape& shape, int operators, Tally& tally) {
-  const std::optional<Graph> graph = program_of(expression);
+void compare(const std::string& expression, const BlockShape& shape, int operators, Tally& tally,
+             const std::string& more = "  return z\n") {
+  const std::optional<Graph> graph = program_of(expression, more);
   if (!graph) return;
   const Best all = best(*graph, shape, false, true, operators);
   if (!all.complete || !all.seconds) return;
@@ -121,6 +123,13 @@ TEST_CASE("pruning and merging lose no best program, over all programs of two op
     compare(expression, {{0}, std::nullopt}, 3, tally);
     compare(expression, {{0}, Dim(6)}, 3, tally);
   }
+  const int before = tally.pruned;
+  for (const std::string& expression : expressions(1)) {
+    // One output that the loop stores part by part, and one that it accumulates.
+    compare(expression, {{0}, Dim(6)}, 4, tally,
+            "  s = sum(z, axes=[-1], keepdims=true)\n  return z, s\n");
+  }
+  CHECK(tally.pruned > before);
   MESSAGE(tally.pruned, " programs compared, ", tally.unmerged, " of them without merging, ",
           tally.cancelled, " by cancellation");
   CHECK(tally.pruned > 100);

@@ -48,7 +48,9 @@ class Times {
     if (node.op->name == "block") return of_block(graph, node);
     if (node.inputs.empty() || !node.graphs.empty()) return rates_.kernel_s;
     double moved = 0.0;
-    for (const Value& input : node.inputs) moved += reading(graph, input);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      moved += reading(graph, node.inputs[i]) * share_read(graph, node, i);
+    }
     for (const Type& type : node.types) moved += writing(type);
     return rates_.kernel_s + in_parallel(work(graph, node), moved);
   }
@@ -72,6 +74,12 @@ class Times {
     const double size = bytes(graph.type(value));
     const bool weight = input != nullptr && input->role == Role::kWeight;
     return size / (weight ? rates_.core.bytes_per_s : rate(size));
+  }
+
+  // A gather reads of its table what it gives.
+  double share_read(const Graph& graph, const Node& node, std::size_t operand) const {
+    if (node.op->name != "gather" || operand != 0) return 1.0;
+    return std::min(1.0, bytes(node.types[0]) / std::max(1.0, bytes(graph.type(node.inputs[0]))));
   }
 
   // Of one core, with the operands at hand.
@@ -206,6 +214,16 @@ class BlockRuns {
   std::vector<std::vector<bool>> cuts_;  // per node: which cuts its operands have
 };
 
+// A load that only gathers read, as what they take slices from: they say how much of it is read.
+bool is_table(const Graph& block, NodeId load) {
+  for (const Node& node : block.nodes) {
+    for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+      if (node.inputs[k].node == load && (node.op->name != "gather" || k != 0)) return false;
+    }
+  }
+  return true;
+}
+
 double Times::of_block(const Graph& graph, const Node& node) const {
   const Graph& block = node.graphs[0];
   const BlockRuns runs(graph, node, sizes_);
@@ -215,9 +233,16 @@ double Times::of_block(const Graph& graph, const Node& node) const {
     const Node& inner = block.nodes[n];
     const std::string_view name = inner.op->name;
     if (name == "load") {
+      if (is_table(block, static_cast<NodeId>(n))) continue;
       loaded[static_cast<std::size_t>(inner.inputs[0].node)] += runs.of(n) * bytes(inner.types[0]);
-    } else if (name != "store" && name != "after" && !inner.inputs.empty() &&
-               !lower::view_offsets(block, inner)) {
+      continue;
+    }
+    if (name == "gather") {
+      const Node& table = block.node(inner.inputs[0]);
+      loaded[static_cast<std::size_t>(table.inputs[0].node)] += runs.of(n) * bytes(inner.types[0]);
+    }
+    if (name != "store" && name != "after" && !inner.inputs.empty() &&
+        !lower::view_offsets(block, inner)) {
       work_s += runs.of(n) * work(block, inner);
     }
   }

@@ -300,6 +300,18 @@ graph chain(x: f32[128, 64], weight w: f32[64, 512], weight v: f32[512, 64]) {
   CHECK(searched);
 }
 
+TEST_CASE("a mixture of experts is one region at every width of its elements") {
+  for (const char* name : {"moe", "moe_bf16"}) {
+    const Graph program = prepare(load_network(fmt::format("examples/programs/{}.lam", name)));
+    const std::vector<Region> regions = partition(program, test_rates()).regions;
+    REQUIRE(regions.size() == 1);
+    const Graph region = cut(program, regions[0]);
+    const auto recipes =
+        all_candidates(region, test_rates(), {.threads = 2, .machine = test_rates().core}).recipes;
+    CHECK_FALSE(recipes.empty());
+  }
+}
+
 TEST_CASE("what depends on weights alone joins no region") {
   const Graph program = prepare(parse_graph(R"(lamina 1
 graph folded(x: f32[64, 64], weight w: f32[64, 64]) {

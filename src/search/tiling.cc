@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "graph/op_def.h"
 #include "graph/simplify.h"
+#include "search/gathers.h"
 #include "search/region.h"
 
 namespace lamina::search {
@@ -53,6 +54,7 @@ class Backward {
     if (op.name == "transpose") return transpose(node, out);
     if (op.name == "softmax") return softmax(id, out);
     if (op.name == "conv_last") return uncut(node, k, out);
+    if (is_block_gather(graph_, node)) return gather_cuts(graph_, node, k, out);
     if (op.kind == Kind::kReduce && node.attrs.has("axes")) return reduce(node, out);
     return std::nullopt;
   }

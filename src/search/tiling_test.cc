@@ -49,6 +49,20 @@ graph norms(h: f32[7, 6], x: f32[7, 6], alpha: f32[7, 6]) {
   return y
 })";
 
+// The embedding layer of a transformer: words, positions, a norm.
+constexpr const char* kEmbedding = R"(lamina 1
+graph embedded(weight words: f32[20, 12], ids: i64[2, 9], weight places: f32[9, 12], weight g: f32[12], weight b: f32[12]) {
+  y = layer_norm(embedding(words, ids) + places, g, b, axes=[-1])
+  return y
+})";
+
+// Attention heads that share keys: each reads those that an index names.
+constexpr const char* kSharedHeads = R"(lamina 1
+graph shared(q: f32[4, 3, 8], k: f32[2, 8, 5], heads: i64[4]) {
+  y = matmul(q, gather(k, heads, axis=0))
+  return y
+})";
+
 std::vector<double> run(const Graph& graph, const std::vector<Tensor>& inputs) {
   return compile(graph, find_device("ref"))->run(inputs)[0].to_doubles();
 }
@@ -92,6 +106,28 @@ TEST_CASE("rows of element-wise operators and reductions") {
   for (const std::int64_t rows : {0, 1, 3}) check_tiling(kNorms, {{rows, 0}, 0});
 }
 
+TEST_CASE("gathers see a table whole along the axis that is indexed, and cut along others") {
+  for (const std::int64_t rows : {1, 2}) {
+    for (const std::int64_t words : {0, 2, 9}) check_tiling(kEmbedding, {{rows, words, 0}, 0});
+  }
+  for (const std::int64_t heads : {1, 3}) {
+    for (const std::int64_t keys : {0, 2}) check_tiling(kSharedHeads, {{heads, 0, keys}, 0});
+  }
+  // Single elements of a row, and slices of what is computed first, stay outside.
+  const Graph elements = prepare(parse_graph(R"(lamina 1
+graph g(x: f32[4, 9], i: i64[5]) {
+  y = relu(gather(x, i, axis=1))
+  return y
+})"));
+  CHECK_FALSE(tile_program(elements, {{2, 0}, 0}).has_value());
+  const Graph computed = prepare(parse_graph(R"(lamina 1
+graph g(x: f32[9, 4], i: i64[5]) {
+  y = gather(exp(x), i, axis=0)
+  return y
+})"));
+  CHECK_FALSE(tile_program(computed, {{2, 0}, 0}).has_value());
+}
+
 TEST_CASE("an axis that is reduced cannot be cut") {
   const Graph program = prepare(parse_graph(kNorms));
   CHECK_FALSE(tile_program(program, {{0, 2}, 0}).has_value());
@@ -109,7 +145,7 @@ TEST_CASE("a program without attention has no loop form") {
 }
 
 TEST_CASE("partition takes whole examples as one region and every recipe is equal") {
-  for (const char* text : {kNormLinear, kGated, kAdapter, kAttention, kNorms}) {
+  for (const char* text : {kNormLinear, kGated, kAdapter, kAttention, kNorms, kEmbedding}) {
     const Graph program = prepare(fill_weights(parse_graph(text), 5));
     const std::vector<Region> regions = partition(program, rates_of(test_machine(), 2)).regions;
     REQUIRE(regions.size() == 1);

@@ -281,12 +281,15 @@ class RangeAnalysis {
     }
     const std::int64_t iterations = node.attrs.dims("loop").at(0).evaluate({});
     std::vector<Range> reached;  // by any iteration
+    std::vector<Range> stored;   // by outputs that every iteration writes; others: of the last one
     std::optional<Frame> frame;
     ++blocks_;
     for (std::int64_t i = 0; i < std::min(iterations, kMostIterations); ++i) {
       frame.emplace(graph);
       enter_block(*frame, in, state);
       evaluate(*frame, after, false);
+      const std::vector<Range> parts = stored_parts(*frame, after);
+      stored = i == 0 ? parts : hulls(stored, parts);
       bool moved = false;
       for (std::size_t k = 0; k < state.size(); ++k) {
         const Range next = frame->get(graph.updates[k].next);
@@ -299,6 +302,9 @@ class RangeAnalysis {
       for (std::size_t k = 0; k < state.size(); ++k) {
         reached[k] = any_value(graph.type(graph.updates[k].next).dtype);
       }
+      for (std::size_t k = 0; k < stored.size(); ++k) {
+        stored[k] = any_value(graph.type(graph.outputs[k].value).dtype);
+      }
     }
     check(frame.has_value(), "a block graph without iterations");
     for (std::size_t k = 0; k < reached.size(); ++k) {
@@ -307,8 +313,22 @@ class RangeAnalysis {
     evaluate(*frame, after, true);
     --blocks_;
     std::vector<Range> out;
-    for (const Output& output : graph.outputs) out.push_back(frame->get(output.value));
+    for (std::size_t k = 0; k < graph.outputs.size(); ++k) {
+      const Value value = graph.outputs[k].value;
+      const bool in_loop = graph.node(value).attrs.integer("loop") >= 0;
+      out.push_back(in_loop ? stored[k] : frame->get(value));
+    }
     return out;
+  }
+
+  // What the outputs store now, where it is known before the loop ends.
+  static std::vector<Range> stored_parts(const Frame& frame, const std::vector<bool>& after) {
+    std::vector<Range> parts;
+    for (const Output& output : frame.graph.outputs) {
+      const bool late = after[static_cast<std::size_t>(output.value.node)];
+      parts.push_back(late ? Range{} : frame.get(frame.graph.node(output.value).inputs[0]));
+    }
+    return parts;
   }
 
   static std::vector<Range> hulls(const std::vector<Range>& a, const std::vector<Range>& b) {

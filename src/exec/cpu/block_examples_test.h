@@ -34,9 +34,15 @@ class BlockBuilder {
     inner.add_update(state, inner.add("add", {state, term}));
   }
   void store(Value value, Dims grid, Dims shape, DType dtype = DType::kF32) {
+    store_part(value, grid, -1, shape, dtype);
+  }
+  // Each iteration stores its part along axis `loop` (-1: stored once).
+  void store_part(Value value, Dims grid, std::int64_t loop, Dims shape,
+                  DType dtype = DType::kF32) {
     if (inner.type(value).dtype != dtype) value = op("cast", {value}, {{"dtype", dtype}});
     const std::string name = "y" + std::to_string(inner.outputs.size());
-    inner.add_output(name, op("store", {value}, {{"grid", grid}, {"shape", shape}}));
+    const Attrs place{{"grid", grid}, {"loop", loop}, {"shape", shape}};
+    inner.add_output(name, op("store", {value}, place));
   }
 
   // The graph; weights are given no elements: the tests run the node directly.
@@ -86,6 +92,20 @@ struct LinearShape {
   Type x() const { return {dtype, {rows, depth}, {}}; }
   Type w() const { return {dtype, {depth, columns}, {}}; }
 };
+
+// exp(q k), kept part by part as the loop computes it, and its sums along rows.
+inline Graph scores_and_sums(Dims grid, std::int64_t queries, std::int64_t keys, DType dtype) {
+  const std::int64_t row_tile = 4, key_tile = 16, width = 5;
+  BlockBuilder b(std::move(grid), (keys + key_tile - 1) / key_tile);
+  const Value q = b.load("q", {dtype, {queries, width}, {}}, {0}, -1, {row_tile, width});
+  const Value k = b.load("k", {dtype, {width, keys}, {}}, {-1}, 1, {width, key_tile});
+  const Value weights = b.op("exp", {b.op("matmul", {q, k})});
+  const Value total = b.state("total", {row_tile, 1});
+  b.accumulate(total, b.op("sum", {weights}, {{"axes", Dims{-1}}, {"keepdims", true}}));
+  b.store_part(weights, {0}, 1, {queries, keys}, dtype);
+  b.store(b.op("after", {total}), {0}, {queries, 1});
+  return b.build();
+}
 
 // rms_norm(x) W: the norm is divided out after the product.
 inline Graph rms_norm_linear(const LinearShape& s) {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "exec/cpu/block_gather.h"
 #include "exec/cpu/emit_common.h"
 
 namespace lamina::cpu {
@@ -211,8 +212,64 @@ class Nest {
     return fmt::format("lm_splat<{}>({})", x_, number);
   }
 
+  // Slices of a table: the index of a row is read, and checked, before the row.
+  Term gathered(NodeId id, bool tail) {
+    const Node& node = plan_.node(id);
+    const GatherAxes axes = gather_axes(plan_.graph, node);
+    const NodeId table = node.inputs[0].node;
+    const Place& from = loaded_place(plan_.value(table));
+    const Dim step = vector_stride(slice_strides(id, axes));
+    if (pointers_.insert(id).second) row_ += slice_text(id, axes);
+    const auto checked = [&](bool moves, const std::string& loaded) {
+      return define(id, moves, fmt::format("ok{} ? {} : {}{{}}", id, loaded, x_));
+    };
+    if (step == Dim(0)) {
+      return checked(false, fmt::format("lm_load<{}>(p{}) - {}{{}}", element_, id, x_));
+    }
+    if (step != Dim(1)) {
+      return checked(true, fmt::format("NAME_gather<{0}>(p{1} + j * {2}, {2}, {3})", x_, id,
+                                       dim_text(step, sizes_), tail ? "n" : lanes_));
+    }
+    const bool partial = tail && !from.scratch;
+    return checked(true, fmt::format("lm_load<{}>(p{} + j{})", x_, id, partial ? ", n" : ""));
+  }
+
+  // Along the axes of the domain, within a slice.
+  Dims slice_strides(NodeId id, const GatherAxes& axes) const {
+    const Place& from = loaded_place(plan_.value(plan_.node(id).inputs[0].node));
+    const Dims& shape = plan_.shape(id);
+    Dims strides(shape_.size(), Dim(0));
+    for (std::size_t a = 0; a < from.strides.size(); ++a) {
+      const std::size_t at = axes.of_table(a);
+      if (a == axes.axis || shape[at] == Dim(1)) continue;
+      strides[shape_.size() - shape.size() + at] = from.strides[a];
+    }
+    return strides;
+  }
+
+  // p<id>: the slice of the row in hand, ok<id>: whether there is one.
+  std::string slice_text(NodeId id, const GatherAxes& axes) {
+    const Node& node = plan_.node(id);
+    const NodeId table = node.inputs[0].node, indices = node.inputs[1].node;
+    const Place& from = loaded_place(plan_.value(table));
+    const Place& at = loaded_place(plan_.value(indices));
+    const std::size_t skip = shape_.size() - plan_.shape(id).size();
+    Dims index_strides(shape_.size(), Dim(0));
+    for (std::size_t a = 0; a < axes.indices; ++a) {
+      if (plan_.shape(indices)[a] == Dim(1)) continue;
+      index_strides[skip + axes.of_indices(a)] = at.strides[a];
+    }
+    return fmt::format(
+        "long x{0} = (long)*({1});\nif (x{0} < 0) x{0} += {2};\n"
+        "const bool ok{0} = x{0} >= 0 && x{0} < {2};\n"
+        "const auto* p{0} = {3} + (ok{0} ? x{0} : 0) * {4};\n",
+        id, row_address(at, index_strides), plan_.extent(table, axes.axis, sizes_),
+        row_address(from, slice_strides(id, axes)), dim_text(from.strides[axes.axis], sizes_));
+  }
+
   Term computed(NodeId id, bool tail) {
     const Node& node = plan_.node(id);
+    if (is_gather(node)) return gathered(id, tail);
     std::vector<Term> terms;
     bool moves = false;
     for (const Value& input : node.inputs) {
@@ -449,6 +506,7 @@ bool NestWriter::waits_for(NodeId id, bool root) const {
 bool NestWriter::needs_double(NodeId id) const {
   const DType dtype = plan_.node(id).types[0].dtype;
   if (dtype == DType::kI64 || dtype == DType::kI32) return true;
+  if (is_gather(plan_.node(id))) return false;
   const BlockValue& value = plan_.value(id);
   if (value.form != Form::kInline && !(value.computed && is_elementwise(plan_.node(id)))) {
     return false;

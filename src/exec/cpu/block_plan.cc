@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "exec/cpu/block_gather.h"
 #include "exec/cpu/block_views.h"
 #include "exec/cpu/emit_common.h"
 #include "exec/cpu/gemm_text.h"
@@ -107,7 +108,8 @@ class Planner {
         value.phase = Phase::kAfter;
         continue;
       }
-      if (plan_.is_state(id) || (node.op->name == "load" && node.attrs.integer("loop") >= 0)) {
+      const bool moves = node.op->name == "load" || node.op->name == "store";
+      if (plan_.is_state(id) || (moves && node.attrs.integer("loop") >= 0)) {
         value.phase = Phase::kLoop;
       }
       for (const Value& input : node.inputs) {
@@ -137,7 +139,7 @@ class Planner {
   // The cut of every axis of a load or store, -1 for none; ragged or not.
   std::vector<int> axis_cuts(const Node& node, const Dims& whole, const Dims& tile) {
     const std::vector<std::int64_t> grid = node.attrs.integers("grid");
-    const std::int64_t loop = node.attrs.has("loop") ? node.attrs.integer("loop") : -1;
+    const std::int64_t loop = node.attrs.integer("loop");
     std::vector<int> result(whole.size(), -1);
     for (std::size_t axis = 0; axis < whole.size(); ++axis) {
       Cut cut{tile[axis], whole[axis]};
@@ -171,7 +173,7 @@ class Planner {
       } else if (node.op->loop_form != nullptr || node.op->name == "mean") {
         cuts = loop_cuts(node);
       } else {
-        cuts = move_cuts(node);
+        cuts = is_gather(node) ? gather_cuts(plan_, id) : move_cuts(node);
       }
     }
     for (const Update& update : plan_.graph.updates) {
@@ -273,7 +275,8 @@ class Planner {
               plan_.node(node.inputs[0].node).name);
       value.form = Form::kMemory;
       value.place = plan_.value(node.inputs[0].node).place;
-    } else if (is_elementwise(node)) {
+    } else if (is_elementwise(node) || is_gather(node)) {
+      if (is_gather(node)) check_gather(plan_, id);
       if (wants_memory(id)) {
         computed(id, "t");
       } else {

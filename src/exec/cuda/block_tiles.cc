@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "exec/cpu/block_gather.h"
 #include "exec/cpu/block_views.h"
 #include "exec/cpu/emit_common.h"
 
@@ -39,6 +40,9 @@ class Planner {
     const cpu::EmitContext context{
         request.node, {}, std::vector<bool>(request.node.inputs.size(), false), cpu::Target{}};
     tiles_.plan = cpu::plan_block(context);
+    for (const Node& node : plan().graph.nodes) {
+      if (cpu::is_gather(node)) fail(ErrorCode::kUnsupported, "gather inside a block on a GPU");
+    }
   }
 
   BlockTiles run() {

@@ -215,6 +215,13 @@ TEST_CASE("without any one of its barriers a kernel computes something else") {
   CHECK(needed >= barriers - 2);
 }
 
+TEST_CASE("every iteration stores its part of an output") {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    compare(cpu::scores_and_sums({2}, 8, 64, dtype));
+    compare(cpu::scores_and_sums({3}, 9, 43, dtype));  // ragged rows and keys
+  }
+}
+
 TEST_CASE("a state that is overwritten while its transpose is read is refused") {
   BlockBuilder b({1}, 2);
   const Value x = b.load("x", f32({20, 20}), {-1}, -1, {20, 20});

@@ -24,7 +24,8 @@ double bytes_of_a_block(const Graph& block, const Attrs& attrs, const Sizes& siz
       const bool moves = node.attrs.integer("loop") >= 0;
       bytes += bytes_of(node.types[0], sizes) * (moves ? iterations : 1.0);
     } else if (op_name(node) == "store") {
-      bytes += bytes_of(block.type(node.inputs[0]), sizes);
+      const bool moves = node.attrs.integer("loop") >= 0;
+      bytes += bytes_of(block.type(node.inputs[0]), sizes) * (moves ? iterations : 1.0);
     }
   }
   return bytes;

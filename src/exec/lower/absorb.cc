@@ -80,6 +80,9 @@ class BlockRewrite {
       for (const std::size_t axis : order) shape.push_back(node.attrs.dims("shape")[axis]);
       attrs.set("shape", shape);
       attrs.set("grid", cut_axes(node, back));
+      if (const std::int64_t loop = node.attrs.integer("loop"); loop >= 0) {
+        attrs.set("loop", static_cast<std::int64_t>(back[static_cast<std::size_t>(loop)]));
+      }
       const Value turned = to_.add("transpose", {at(node.inputs[0])}, {{"axes", axes_attr(order)}});
       return to_.add("store", {turned}, attrs, node.name);
     });

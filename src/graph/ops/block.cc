@@ -33,9 +33,14 @@ void check_maps(const Graph& inner, std::size_t grid) {
   }
 }
 
-// The next state is known before the loop ends.
+// The next state is known before the loop ends, and so is what an iteration stores.
 void check_updates(const Graph& inner) {
   const std::vector<bool> after = after_loop(inner);
+  for (std::size_t n = 0; n < inner.nodes.size(); ++n) {
+    const Node& node = inner.nodes[n];
+    require(node.op->name != "store" || !after[n] || node.attrs.integer("loop") < 0,
+            "block: '{}' stores in every iteration what follows the loop", node.name);
+  }
   for (const Update& update : inner.updates) {
     require(!after[static_cast<std::size_t>(update.next.node)],
             "block: '{}' is updated with a value that follows the loop",
