@@ -51,7 +51,8 @@ graph norms(h: f32[7, 6], x: f32[7, 6], alpha: f32[7, 6]) {
 
 // The embedding layer of a transformer: words, positions, a norm.
 constexpr const char* kEmbedding = R"(lamina 1
-graph embedded(weight words: f32[20, 12], ids: i64[2, 9], weight places: f32[9, 12], weight g: f32[12], weight b: f32[12]) {
+graph embedded(weight words: f32[20, 12], ids: i64[2, 9], weight places: f32[9, 12],
+               weight g: f32[12], weight b: f32[12]) {
   y = layer_norm(embedding(words, ids) + places, g, b, axes=[-1])
   return y
 })";

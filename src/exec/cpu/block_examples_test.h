@@ -107,6 +107,41 @@ inline Graph scores_and_sums(Dims grid, std::int64_t queries, std::int64_t keys,
   return b.build();
 }
 
+// Rows of a table and their norm, and the products of rows; some indices name no row.
+inline Graph gathered_rows(DType dtype) {
+  BlockBuilder b({2, 2}, 1);
+  const Value table = b.load("table", {dtype, {7, 19}, {}}, {-1, -1}, -1, {7, 19});
+  const Value ids = b.load("ids", {DType::kI64, {2, 5}, {}}, {0, 1}, -1, {1, 3});
+  const Value w = b.load("w", {dtype, {19, 6}, {}}, {-1, -1}, -1, {19, 6});
+  const Value rows = b.op("gather", {table, ids}, {{"axis", 0}});
+  const Value squares =
+      b.op("sum", {b.op("mul", {rows, rows})}, {{"axes", Dims{-1}}, {"keepdims", true}});
+  const Value normed = b.op("div", {rows, b.op("add", {squares, b.number(1.0, dtype)})});
+  b.store(normed, {0, 1}, {2, 5, 19}, dtype);
+  b.store(b.op("matmul", {rows, w}), {0, 1}, {2, 5, 6}, dtype);
+  return b.build();
+}
+// 7 and -8 are outside.
+inline Tensor gathered_ids() {
+  const std::vector<std::int64_t> ids = {6, 0, -1, 3, 7, -8, 2, 2, -7, 5};
+  return Tensor::from_integers(DType::kI64, {2, 5}, ids);
+}
+
+// Along an axis in the middle, the table cut on both sides of it, by 32-bit indices.
+inline Graph gathered_middle() {
+  BlockBuilder b({2, 3}, 1);
+  const Value table = b.load("table", {DType::kF32, {4, 7, 8}, {}}, {0, 2}, -1, {3, 7, 3});
+  const Value ids = b.load("ids", {DType::kI32, {3}, {}}, {-1, -1}, -1, {3});
+  const Value bias = b.load("bias", {DType::kF32, {4, 1, 1}, {}}, {0, -1}, -1, {3, 1, 1});
+  const Value slices = b.op("gather", {table, ids}, {{"axis", 1}});
+  b.store(b.op("add", {bias, slices}), {0, 2}, {4, 3, 8});
+  return b.build();
+}
+inline Tensor gathered_middle_ids() {
+  const std::vector<std::int64_t> ids = {-2, 6, 0};
+  return Tensor::from_integers(DType::kI32, {3}, ids);
+}
+
 // rms_norm(x) W: the norm is divided out after the product.
 inline Graph rms_norm_linear(const LinearShape& s) {
   BlockBuilder b({s.tasks()}, s.steps());

@@ -211,32 +211,12 @@ TEST_CASE("softmax and layer arithmetic inside a block over named rows") {
 }
 
 TEST_CASE("slices of a table that indices name") {
-  const std::vector<std::int64_t> some = {6, 0, -1, 3, 7, -8, 2, 2, -7, 5};  // 7, -8: none
-  const Tensor ids = Tensor::from_integers(DType::kI64, {2, 5}, some);
-  const Attrs over_rows{{"axes", Dims{-1}}, {"keepdims", true}};
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
-    // Rows and their norm; the products of rows, kept in a tile.
-    BlockBuilder b({2, 2}, 1);
-    const Value table = b.load("table", {dtype, {7, 19}, {}}, {-1, -1}, -1, {7, 19});
-    const Value i = b.load("ids", {DType::kI64, {2, 5}, {}}, {0, 1}, -1, {1, 3});
-    const Value w = b.load("w", {dtype, {19, 6}, {}}, {-1, -1}, -1, {19, 6});
-    const Value rows = b.op("gather", {table, i}, {{"axis", 0}});
-    const Value square = b.op("sum", {b.op("mul", {rows, rows})}, over_rows);
-    b.store(b.op("div", {rows, b.op("add", {square, b.number(1.0, dtype)})}), {0, 1}, {2, 5, 19},
-            dtype);
-    b.store(b.op("matmul", {rows, w}), {0, 1}, {2, 5, 6}, dtype);
-    compare(b.build(), {random_tensor(dtype, {7, 19}, 1), ids, random_tensor(dtype, {19, 6}, 2)});
+    compare(gathered_rows(dtype),
+            {random_tensor(dtype, {7, 19}, 1), gathered_ids(), random_tensor(dtype, {19, 6}, 2)});
   }
-  // Along an axis in the middle, the table cut on both sides of it, by 32-bit indices.
-  BlockBuilder c({2, 3}, 1);
-  const Value table = c.load("table", f32({4, 7, 8}), {0, 2}, -1, {3, 7, 3});
-  const Value i = c.load("ids", {DType::kI32, {3}, {}}, {-1, -1}, -1, {3});
-  const Value bias = c.load("bias", f32({4, 1, 1}), {0, -1}, -1, {3, 1, 1});
-  c.store(c.op("add", {bias, c.op("gather", {table, i}, {{"axis", 1}})}), {0, 2}, {4, 3, 8});
-  const std::vector<std::int64_t> few = {-2, 6, 0};
-  compare(c.build(),
-          {random_tensor(DType::kF32, {4, 7, 8}, 3), Tensor::from_integers(DType::kI32, {3}, few),
-           random_tensor(DType::kF32, {4, 1, 1}, 4)});
+  compare(gathered_middle(), {random_tensor(DType::kF32, {4, 7, 8}, 3), gathered_middle_ids(),
+                              random_tensor(DType::kF32, {4, 1, 1}, 4)});
 }
 
 TEST_CASE("every iteration stores its part of an output") {

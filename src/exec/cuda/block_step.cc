@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "exec/cpu/block_gather.h"
 #include "exec/cpu/emit_common.h"
 #include "exec/cuda/scalar_text.h"
 
@@ -76,6 +77,33 @@ std::string StepWriter::counter(const Numbers& numbers, NodeId id) {
   return fmt::format("({})({})", numbers.type, out);
 }
 
+// An element of the slice that the index at the element in hand names; 0 where it names none.
+std::string StepWriter::gathered(Numbers& numbers, NodeId id) {
+  const Node& node = plan_.node(id);
+  const cpu::GatherAxes axes = cpu::gather_axes(plan_.graph, node);
+  const NodeId table = node.inputs[0].node, indices = node.inputs[1].node;
+  const Place &from = plan_.value(table).place, &at = plan_.value(indices).place;
+  const std::size_t rank = plan_.shape(numbers.domain).size();
+  const std::size_t skip = rank - plan_.shape(id).size();
+  Dims slice(rank, Dim(0)), index(rank, Dim(0));
+  for (std::size_t a = 0; a < from.strides.size(); ++a) {
+    const bool walks = a != axes.axis && plan_.shape(table)[a] != Dim(1);
+    if (walks) slice[skip + axes.of_table(a)] = from.strides[a];
+  }
+  for (std::size_t a = 0; a < axes.indices; ++a) {
+    if (plan_.shape(indices)[a] != Dim(1)) index[skip + axes.of_indices(a)] = at.strides[a];
+  }
+  for (const Place* place : {&from, &at}) {
+    if (place->scratch) numbers.reads.insert(place->pointer);
+  }
+  numbers.body += fmt::format(
+      "long x{0} = (long)*({1});\nif (x{0} < 0) x{0} += {2};\n"
+      "const bool ok{0} = x{0} >= 0 && x{0} < {2};\n",
+      id, element(at, index), extent(table, axes.axis));
+  return fmt::format("ok{0} ? lm_load<{1}>({2} + (ok{0} ? x{0} : 0) * {3}) : ({1})0", id,
+                     numbers.type, element(from, slice), stride(from, from.strides[axes.axis]));
+}
+
 // The name of the value of `id` at the element in hand.
 std::string StepWriter::value(Numbers& numbers, NodeId id) {
   const std::string name = fmt::format("v{}", id);
@@ -90,6 +118,8 @@ std::string StepWriter::value(Numbers& numbers, NodeId id) {
     expression = fmt::format("lm_load<{}>({})", numbers.type, element(value.place, strides));
   } else if (value.form == Form::kNumber || value.form == Form::kCounter) {
     expression = counter(numbers, id);
+  } else if (cpu::is_gather(node)) {
+    expression = gathered(numbers, id);
   } else {
     std::vector<std::string> operands;
     for (const Value& input : node.inputs) operands.push_back(this->value(numbers, input.node));
@@ -103,6 +133,7 @@ std::string StepWriter::value(Numbers& numbers, NodeId id) {
 bool StepWriter::needs_double(NodeId id) const {
   const DType dtype = plan_.node(id).types[0].dtype;
   const cpu::BlockValue& value = plan_.value(id);
+  if (cpu::is_gather(plan_.node(id))) return dtype == DType::kI64 || dtype == DType::kI32;
   if (value.form == Form::kMemory && value.computed && !cpu::is_elementwise(plan_.node(id))) {
     return false;
   }

@@ -71,6 +71,7 @@ class StepWriter {
   std::string count(const std::vector<std::size_t>& axes, NodeId domain);
   std::string value(Numbers& numbers, NodeId id);
   std::string counter(const Numbers& numbers, NodeId id);
+  std::string gathered(Numbers& numbers, NodeId id);
   bool needs_double(NodeId id) const;
   void refuse_moved_reads(const Numbers& numbers, const cpu::Place& to) const;
   Fold fold_of(NodeId id);

@@ -40,9 +40,6 @@ class Planner {
     const cpu::EmitContext context{
         request.node, {}, std::vector<bool>(request.node.inputs.size(), false), cpu::Target{}};
     tiles_.plan = cpu::plan_block(context);
-    for (const Node& node : plan().graph.nodes) {
-      if (cpu::is_gather(node)) fail(ErrorCode::kUnsupported, "gather inside a block on a GPU");
-    }
   }
 
   BlockTiles run() {
@@ -78,7 +75,8 @@ class Planner {
     std::vector<int> reads(plan().graph.nodes.size(), 0);
     for (NodeId id = plan().count(); id-- > 0;) {
       const Node& node = plan().node(id);
-      const bool view = plan().value(id).form == Form::kMemory && node.op->move_form != nullptr;
+      const bool view = plan().value(id).form == Form::kMemory && node.op->move_form != nullptr &&
+                        !cpu::is_gather(node);
       for (const Value& input : node.inputs) {
         int& count = reads[static_cast<std::size_t>(input.node)];
         const int by_product = passes_in_pieces(id) ? 0 : 2;
@@ -253,7 +251,7 @@ class Planner {
       if (value.source) value.place = *value.source;
     } else if (node.op->name == "after") {
       value.place = plan().value(node.inputs[0].node).place;
-    } else if (node.op->move_form != nullptr) {
+    } else if (node.op->move_form != nullptr && !cpu::is_gather(node)) {
       value.place = cpu::view_place(plan().graph, node, plan().value(node.inputs[0].node));
     } else {
       value.place = place_of(id, fmt::format("t{}", id), DType::kF32);

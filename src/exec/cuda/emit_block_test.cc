@@ -215,6 +215,16 @@ TEST_CASE("without any one of its barriers a kernel computes something else") {
   CHECK(needed >= barriers - 2);
 }
 
+TEST_CASE("slices of a table that indices name") {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    compare(cpu::gathered_rows(dtype), {random_tensor(dtype, {7, 19}, 1), cpu::gathered_ids(),
+                                        random_tensor(dtype, {19, 6}, 2)});
+  }
+  compare(cpu::gathered_middle(),
+          {random_tensor(DType::kF32, {4, 7, 8}, 3), cpu::gathered_middle_ids(),
+           random_tensor(DType::kF32, {4, 1, 1}, 4)});
+}
+
 TEST_CASE("every iteration stores its part of an output") {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     compare(cpu::scores_and_sums({2}, 8, 64, dtype));
