@@ -24,7 +24,7 @@ LM float lm_abs(float x) { return __builtin_fabsf(x); }
 LM double lm_abs(double x) { return __builtin_fabs(x); }
 LM vf lm_abs(vf x) { return (vf)((vi)x & 0x7fffffff); }
 LM vd lm_abs(vd x) { return (vd)((vl)x & 0x7fffffffffffffffl); }
-// Whether a lane of a comparison of floats holds.
+// Whether a lane of a comparison holds.
 template <class X> LM bool lm_any(X mask) {
 #if defined(__AVX__)
   typedef typename LmRow<float, sizeof(X) / 4>::type Row;

@@ -23,7 +23,7 @@ struct LmExp {
     return {(high * square + low) * square + r + 1.0f, shifted};
   }
 };
-static __attribute__((noinline)) vf lm_exp_far(vf x) {
+LM vf lm_exp_far(vf x) {
   vf t = x > 89.0f ? lm_splat<vf>(89.0) : x;
   t = t < -104.5f ? lm_splat<vf>(-104.5) : t;
   LmExp e = LmExp::of(t);
@@ -34,7 +34,8 @@ static __attribute__((noinline)) vf lm_exp_far(vf x) {
   return e.p * scale1 * scale2;
 }
 LM vf lm_exp(vf x) {
-  if (__builtin_expect(lm_any(~(lm_abs(x) <= 87.0f)), 0)) return lm_exp_far(x);
+  constexpr int k87 = 0x42ae0000;  // bits of 87.0f; those of NaN are larger
+  if (__builtin_expect(lm_any(((vi)x & 0x7fffffff) > k87), 0)) return lm_exp_far(x);
   LmExp e = LmExp::of(x);
   return (vf)((vi)e.p + ((vi)e.shifted << 23));
 }

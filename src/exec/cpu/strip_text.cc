@@ -1,7 +1,7 @@
 // Products whose second factor is read once. Packing all of it first would wait for memory, then
 // multiply; here the first tile of rows reads a panel where it lies and leaves it packed, in the
 // first-level cache, for the other tiles, and while tiles pass over a strip of four panels, lines
-// of the next strip are fetched. A lone tile of rows takes several panels and packs none.
+// of the next strip are fetched. A lone tile of rows packs nothing and takes several panels.
 #include <fmt/core.h>
 
 #include "exec/cpu/gemm_text.h"
@@ -17,12 +17,16 @@ template <class T>
 static inline void $NAME_strips(
     const float* a, long lda, long rows, const T* b, long k_step, long n_step, long k, long n,
     float* panel, float* sums, long row_step, bool first) {
-  enum : long { NR = $WIDTH, wide = $PANELS * NR, deep = $DEEP };
+  enum : long { NR = $WIDTH, wide = $PANELS * NR };
   const long tiles = (rows + $MAX - 1) / $MAX;
+  // Few rows wait for memory rather than for sums: strips that are fetched just before their use.
+  const long deep = tiles > 1 && rows <= 32 ? $DEEP / 2 : $DEEP;
+  // Rows of b so short that a panel stays in the first-level cache where it lies.
+  const bool near = sizeof(T) == 4 && k_step * sizeof(T) <= 256;
   for (long p = 0; p < n; p += wide)
     for (long s = 0; s == 0 || s < k; s += deep) {
       const long columns = n - p < wide ? n - p : (long)wide;
-      const long span = k - s < deep ? k - s : (long)deep;
+      const long span = k - s < deep ? k - s : deep;
       const T* strip = b + s * k_step + p * n_step;
       const bool down = s + deep < k, set = first && s == 0;
       const T* next = down ? strip + deep * k_step : b + (p + wide) * n_step;
@@ -36,7 +40,7 @@ $ALONE      }
       for (; q < columns; q += NR) {
         float* to = sums + p + q;
         const long count = columns - q < NR ? columns - q : (long)NR;
-        if (n_step != 1 || count < NR || tiles == 1) {
+        if (n_step != 1 || count < NR) {
           for (long j = 0; next && n_step != 1 && j < count; ++j)
             for (long i = 0; i < span; i += 64 / sizeof(T))
               __builtin_prefetch(next + (q + j) * n_step + i * k_step, 0, 2);
@@ -77,7 +81,10 @@ std::string strips_text(const Target& target, const TileSpec& spec) {
           rows, group);
     }
     tiles += fmt::format(
-        "          if (part == {0} && t == 0)\n"
+        "          if (part == {0} && near)\n"
+        "            $NAME_at_{0}_1<false>(a + r * lda + s, lda, strip + q, k_step, span,\n"
+        "              to + r * row_step, row_step, 0, set, nullptr);\n"
+        "          else if (part == {0} && t == 0)\n"
         "            $NAME_at_{0}_1<true>(a + s, lda, strip + q, k_step, span, to, row_step, 0,\n"
         "              set, panel);\n"
         "          else if (part == {0})\n"
