@@ -25,7 +25,7 @@ namespace {
 using namespace search;
 
 // Part of the key of every found recipe: raised when generated code changes its speed or meaning.
-constexpr const char* kSearchVersion = "15";
+constexpr const char* kSearchVersion = "16";
 constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
 
 const TimingOptions kWholeRace = {.min_seconds = 0.4, .min_runs = 11};
