@@ -9,7 +9,8 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / "peers"
-OURS = ["lamina", "unfused"]
+# "general": of a model with size classes, the program of all sizes.
+OURS = ["lamina", "unfused", "general"]
 PEER_NAMES = ["torch", "compiled", "ort", "openvino"]
 PRODUCTS = "onednn"  # its products alone: no peer, since it computes less
 

@@ -9,7 +9,8 @@
 programs: those of examples/programs, against PyTorch eager (and torch.compile where
 `tools/run torch-compile` has installed it), ONNX Runtime and OpenVINO; where a few products with
 weights are most of the work, oneDNN's products alone stand beside them. minilm:
-all-MiniLM-L6-v2, optimised once for all numbers of tokens, against ONNX Runtime and OpenVINO.
+all-MiniLM-L6-v2, optimised for all numbers of tokens ("general") and, where several are raced, for
+each class of them ("lamina"), against ONNX Runtime and OpenVINO.
 magika: its classifier on the bytes of this file, against the same. onnx: any model file, on random
 inputs of these shapes, against the same; open sizes of other inputs are 1.
 
@@ -42,15 +43,16 @@ class Arena:
     def __init__(self, args, folder):
         self.args, self.folder = args, folder
 
-    def optimise(self, model, threads, name, sizes=()):
-        """One run of lamina optimize; the optimised graph."""
+    def optimise(self, model, threads, name, sizes=(), flags=()):
+        """One run of lamina optimize; the folder of the optimised program."""
         out = self.folder / f"{name}_{threads}"
         command = [self.args.lamina, "optimize", model, "-o", out, "--threads", threads,
                    "--budget", self.args.budget]
         if sizes:
             command += ["--size", *sizes]
+        command += flags
         subprocess.run([str(c) for c in command], check=True, stdout=subprocess.DEVNULL)
-        return out / "graph.lam"
+        return out
 
     def show(self, model, sizes=()):
         report = self.folder / "show.json"
@@ -191,11 +193,15 @@ def race_minilm(arena, threads):
     shape = []
     if batch > 1:
         model, shape = exported, [batch]
-    best = arena.optimise(model, threads, "minilm", [f"B={n}" for n in shape])
+    classes = "," in args.tokens  # one number of tokens is served by one program
+    best = arena.optimise(model, threads, "minilm", [f"B={n}" for n in shape],
+                          ["--size-classes"] if classes else [])
     for tokens in args.tokens.split(","):
         ids = numpy.random.default_rng(7).integers(1000, 30000, [*shape, int(tokens)])
         data = save_arrays(arena.folder / "data" / f"minilm_{batch}_{tokens}", {"input_ids": ids})
         contenders = arena.model_contenders(best, model, exported, threads, data)
+        if classes:  # the program of all numbers of tokens, before the peers
+            contenders.insert(2, arena.lamina("general", best / "graph.lam", threads, data))
         tolerance = arena.tolerance(model, [f"T={tokens}", *[f"B={n}" for n in shape]])
         title = f"MiniLM {tokens} tokens" + (f", batch {batch}" if batch > 1 else "")
         rows.append(arena.hold(title, threads, contenders, tolerance))

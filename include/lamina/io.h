@@ -33,7 +33,8 @@ struct LoadOptions {
 
 // Reads a model in any format of model_formats(). The format is told by the extension, and by the
 // first bytes when no format has that extension. A .lam file gets the elements of its weights from
-// the sibling NAME.safetensors when there is one.
+// the sibling NAME.safetensors when there is one. Of a folder of programs (below) it is the one of
+// the class that the sizes of the options are in.
 Graph load_model(const std::string& path, const LoadOptions& options = {});
 // Writes the text form to a `path` that ends in .lam and, when the graph carries the elements of
 // weights, the sibling NAME.safetensors, which is written first. To a path that ends in .onnx it
@@ -49,6 +50,48 @@ struct ModelFormat {
   Graph (*load)(const std::string& path, const LoadOptions& options);
 };
 std::span<const ModelFormat> model_formats();
+
+// A program that serves a class of sizes: within the ranges of another, one range for each name.
+struct ClassProgram {
+  std::vector<SizeRange> sizes;
+  Graph graph;  // names with one value in the class are bound in it
+};
+
+// Writes a folder of programs (docs/formats.md): graph.lam, which serves all sizes, graph_<n>.lam
+// for the classes, classes.json that lists them, and one file of weights. The graphs of the classes
+// have the inputs of `graph` and share the elements of its weights; classes do not overlap. Classes
+// that were there before are removed first.
+void save_programs(const std::string& folder, const Graph& graph,
+                   std::span<const ClassProgram> classes = {});
+
+// A folder that holds graph.lam, or classes that want it, and no config.json of another model.
+bool is_program_folder(const std::string& path);
+
+// Reads the programs of a folder. Throws kNotFound for a missing file, kInvalidArgument when the
+// files are damaged or are not of one run.
+class ProgramFolder {
+ public:
+  explicit ProgramFolder(const std::string& path);
+
+  const Graph& graph() const { return graph_; }  // serves all sizes
+  std::size_t classes() const { return classes_.size(); }
+  const std::vector<SizeRange>& sizes(std::size_t n) const { return classes_.at(n).sizes; }
+  // Reads the program of a class; its weights share their elements with those of graph().
+  Graph load_class(std::size_t n) const;
+  // The program of the class that these sizes are in; graph() where they are in none, or not all
+  // given.
+  Graph program_for(const Sizes& sizes) const;
+
+ private:
+  struct Entry {
+    std::vector<SizeRange> sizes;
+    std::string path;
+    GraphHash hash;
+  };
+
+  Graph graph_;
+  std::vector<Entry> classes_;
+};
 
 // A stored program of Mirage: a graph with block graphs, or why Lamina cannot read it.
 struct StoredProgram {

@@ -34,7 +34,7 @@ Graph bert_encoder(const EncoderConfig& config, const NamedTensors& weights,
                    const SizeRange& tokens = {"T", 1, 512});
 
 // A model by path: a folder with config.json and model.safetensors is built by this header's
-// networks, anything else is read by load_model().
+// networks, anything else (files, folders of programs) is read by load_model().
 Graph load_network(const std::string& path, const LoadOptions& options = {});
 
 }  // namespace lamina

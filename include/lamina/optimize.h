@@ -26,6 +26,7 @@ struct OptimizeOptions {
   std::string cache_dir;   // "": the default; holds compiled kernels and found programs
   bool fresh = false;      // do not use, nor add to, the programs found by earlier runs
   std::int64_t rotate_bytes = 256 << 20;  // weights are rotated through this much memory
+  bool size_classes = false;  // search for each class of the named sizes too, with a budget each
   // What the search prices programs with; absent: measured once and remembered in the cache folder.
   std::optional<CpuMachine> machine;
 
@@ -37,6 +38,8 @@ struct OptimizeOptions {
     visit("cache_dir", self.cache_dir, "folder of compiled kernels and found programs");
     visit("fresh", self.fresh, "neither use nor add to the programs found by earlier runs");
     visit("rotate_bytes", self.rotate_bytes, "bytes of weights in rotation while timing");
+    visit("size_classes", self.size_classes,
+          "search for each class of the named sizes too, with a budget each");
   }
 };
 
@@ -96,16 +99,28 @@ struct OptimizeResult {
   std::vector<std::string> warnings;  // of files that could not be used; the run went on
   StopReason stopped = StopReason::kFinished;
   std::string source;  // generated code of the chosen program
+  // With size_classes: what became of each class of sizes. Its `graph` serves `sizes` alone and is
+  // empty where `refusal` says why the program of all sizes serves them better.
+  std::vector<OptimizeResult> classes;
+  // Of a class: its sizes, where those with one value are bound in the graph, and the times of the
+  // program of all sizes and of its own at sizes of the class, medians of one interleaved run.
+  std::vector<SizeRange> sizes;
+  double general_ms = 0.0;
+  double own_ms = 0.0;
 
   double ratio() const { return after_ms > 0 ? before_ms / after_ms : 0.0; }
 };
+
+// "T 2..8, B 1"
+std::string to_string(const std::vector<SizeRange>& sizes);
 
 // Called with a short description of what is being done and how far the search is in [0, 1].
 using OptimizeProgress = std::function<void(const std::string& what, double done)>;
 
 // Optimises `graph` for `device`. Weights without elements take random ones for comparisons and
-// timings. Named sizes are tried at the ends and the middle of their ranges. Stops early, with the
-// best so far, when `stop` is requested or the budget is spent.
+// timings. Named sizes are tried at the ends and the middle of their ranges, or of their classes'
+// (docs/design/optimize.md, "Size classes"). Stops early, with the best so far, when `stop` is
+// requested or the budget is spent.
 OptimizeResult optimize(const Graph& graph, const Device& device, const OptimizeOptions& options,
                         std::stop_token stop = {}, const OptimizeProgress& progress = {});
 

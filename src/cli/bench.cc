@@ -143,10 +143,13 @@ void measure(const BenchOptions& options, ColdProgram& program, const Work& work
 
 ModelData load_data(const BenchOptions& options) {
   // Sizes are bound when the program runs, not when it is built: what is timed is the program
-  // that serves all of them.
+  // that serves all of them, or all of their class.
   ModelOptions model = options.model;
   model.size.clear();
-  return prepare_data(load_model(model), parse_sizes(options.model.size), options.data,
+  Graph graph = load_model(model);
+  const Sizes sizes = sizes_of(graph, parse_sizes(options.model.size), options.data);
+  graph = program_for(model, std::move(graph), sizes);
+  return prepare_data(std::move(graph), sizes, options.data,
                       static_cast<std::uint64_t>(options.seed));
 }
 

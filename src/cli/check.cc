@@ -67,6 +67,14 @@ int check_models(const CheckOptions& options, Json& report) {
   const Graph b = load_model({options.b, {}, options.size});
   if (stored) return check_programs(options.a, b, verify_options, report);
   const Graph a = load_model({options.a, {}, options.size});
+  if (options.size.empty() && is_program_folder(options.b)) {
+    const ProgramFolder folder(options.b);
+    require(
+        folder.classes() == 0 || (!numeric && options.replay.empty() && options.witness.empty()),
+        "--numeric, --replay and --witness look at one program of '{}': give --size NAME=N",
+        options.b);
+    if (folder.classes() > 0) return check_folder(folder, a, verify_options, report);
+  }
   if (!options.replay.empty()) return check_replay(options.replay, a, b, verify_options, report);
   const Verdict verdict = verify(a, b, verify_options);
   const int status = report_verdict(verdict, report);

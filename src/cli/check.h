@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "lamina/io.h"
 #include "lamina/rules.h"
 #include "lamina/verify.h"
 
@@ -41,6 +42,10 @@ int check_rules(const std::string& path, const VerifyOptions& options, Json& rep
 // program the same as for two models.
 int check_programs(const std::string& path, const Graph& reference, const VerifyOptions& options,
                    Json& report);
+
+// `lamina check A FOLDER`: one line for the program of all sizes, one for that of each class.
+int check_folder(const ProgramFolder& folder, const Graph& model, const VerifyOptions& options,
+                 Json& report);
 
 // `lamina check A B --replay REPORT`: one line that says whether all values agree with the report.
 int check_replay(const std::string& path, const Graph& a, const Graph& b,

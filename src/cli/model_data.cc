@@ -1,6 +1,7 @@
 // Reads the .npy files of a model's inputs and weights.
 #include "cli/model_data.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 
@@ -21,12 +22,13 @@ std::optional<Tensor> find_tensor(const std::string& folder, const Node& node) {
   return load_npy(is_plain ? plain : path).cast(node.types[0].dtype);
 }
 
+bool is_given(const Input& input) {
+  return input.role == Role::kInput || input.role == Role::kDonated;
+}
+
 // Takes the values of sizes from a shape in which they stand alone.
-void read_sizes(const Graph& graph, const Node& node, const Tensor& tensor, Sizes& sizes) {
-  const Dims& dims = node.types[0].shape;
-  require(dims.size() == tensor.shape().size(), "'{}' has the shape {}, its data {}", node.name,
-          to_string(dims), to_string(tensor.shape()));
-  for (std::size_t i = 0; i < dims.size(); ++i) {
+void read_sizes(const Graph& graph, const Dims& dims, const Tensor& tensor, Sizes& sizes) {
+  for (std::size_t i = 0; i < std::min(dims.size(), tensor.shape().size()); ++i) {
     for (const SizeRange& size : graph.sizes) {
       if (dims[i] == Dim::size(size.name)) sizes.emplace(size.name, tensor.shape()[i]);
     }
@@ -36,12 +38,15 @@ void read_sizes(const Graph& graph, const Node& node, const Tensor& tensor, Size
 void read_folder(ModelData& data, const std::string& folder) {
   for (Input& input : data.graph.inputs) {
     const Node& node = data.graph.node({input.node, 0});
-    const bool given = input.role == Role::kInput || input.role == Role::kDonated;
+    const bool given = is_given(input);
     const bool wanted = input.role == Role::kWeight && input.value.empty();
     if (!given && !wanted) continue;
     std::optional<Tensor> tensor = find_tensor(folder, node);
     require(tensor.has_value(), "--data: there is no {}.npy in '{}'", file_name(node.name), folder);
-    read_sizes(data.graph, node, *tensor, data.sizes);
+    const Dims& dims = node.types[0].shape;
+    require(dims.size() == tensor->shape().size(), "'{}' has the shape {}, its data {}", node.name,
+            to_string(dims), to_string(tensor->shape()));
+    read_sizes(data.graph, dims, *tensor, data.sizes);
     if (given) {
       data.inputs.push_back(std::move(*tensor));
     } else {
@@ -51,6 +56,26 @@ void read_folder(ModelData& data, const std::string& folder) {
 }
 
 }  // namespace
+
+Sizes sizes_of(const Graph& graph, std::span<const Tensor> inputs) {
+  Sizes sizes;
+  auto tensor = inputs.begin();
+  for (const Input& input : graph.inputs) {
+    if (!is_given(input) || tensor == inputs.end()) continue;
+    read_sizes(graph, graph.node({input.node, 0}).types[0].shape, *tensor++, sizes);
+  }
+  return sizes;
+}
+
+Sizes sizes_of(const Graph& graph, Sizes sizes, const std::string& folder) {
+  for (const Input& input : graph.inputs) {
+    if (folder.empty() || !is_given(input)) continue;
+    const Node& node = graph.node({input.node, 0});
+    const std::optional<Tensor> tensor = find_tensor(folder, node);
+    if (tensor) read_sizes(graph, node.types[0].shape, *tensor, sizes);
+  }
+  return sizes;
+}
 
 ModelData prepare_data(Graph graph, Sizes sizes, const std::string& folder, std::uint64_t seed) {
   ModelData data{std::move(graph), std::move(sizes), {}};

@@ -1,6 +1,7 @@
 // Elements for a model to be timed on: from a folder of .npy files, else random.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,11 @@ struct ModelData {
   Sizes sizes;
   std::vector<Tensor> inputs;
 };
+
+// The values of named sizes that the shapes of the inputs of a run say, in graph order.
+Sizes sizes_of(const Graph& graph, std::span<const Tensor> inputs);
+// `sizes`, and those that the shapes of the inputs in the folder say ("": none).
+Sizes sizes_of(const Graph& graph, Sizes sizes, const std::string& folder);
 
 // With a folder, every input and every weight without elements comes from folder/NAME.npy
 // (folder/NAME as file_name() writes it) and is converted to its dtype; named sizes follow from the

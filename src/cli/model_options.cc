@@ -25,6 +25,12 @@ Graph load_model(const ModelOptions& options) {
   return load_network(options.model, load);
 }
 
+Graph program_for(const ModelOptions& options, Graph loaded, const Sizes& sizes) {
+  // With --size it is of the class already.
+  if (!options.size.empty() || !is_program_folder(options.model)) return loaded;
+  return ProgramFolder(options.model).program_for(sizes);
+}
+
 Sizes parse_sizes(const std::vector<std::string>& texts) {
   Sizes sizes;
   for (const std::string& text : texts) {

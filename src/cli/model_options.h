@@ -18,7 +18,8 @@ struct ModelOptions {
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
-    visit("MODEL", self.model, "a model: .lam, .onnx, or a folder with config.json and weights");
+    visit("MODEL", self.model,
+          "a model: .lam, .onnx, a folder with config.json and weights, or one of optimize");
     visit("fix", self.fix, "NAME=FILE.npy: elements of an ONNX input that decides shapes");
     visit("size", self.size, "NAME=N: the value of a named size");
   }
@@ -26,6 +27,10 @@ struct ModelOptions {
 
 // Throws what load_network() throws, and kInvalidArgument for malformed options.
 Graph load_model(const ModelOptions& options);
+
+// The program that runs at these sizes: that of their class where the model is a folder of
+// programs, else `loaded`, which load_model() gave.
+Graph program_for(const ModelOptions& options, Graph loaded, const Sizes& sizes);
 
 // The values that --size gives, by name.
 Sizes parse_sizes(const std::vector<std::string>& texts);

@@ -92,9 +92,19 @@ Graph without_random_weights(const Graph& model, Graph result) {
 }
 
 void write_program(const Job& job, const Graph& model, const OptimizeResult& result) {
-  make_folder(job.folder);
-  save_model((job.folder / "graph.lam").string(), without_random_weights(model, result.graph));
-  write_file_atomically((job.folder / "code.cc").string(), result.source);
+  std::vector<ClassProgram> classes;
+  for (const OptimizeResult& each : result.classes) {
+    if (each.graph.nodes.empty()) continue;
+    classes.push_back({each.sizes, without_random_weights(model, each.graph)});
+  }
+  save_programs(job.folder.string(), without_random_weights(model, result.graph), classes);
+  std::string source = result.source;
+  for (const OptimizeResult& each : result.classes) {
+    if (!each.graph.nodes.empty()) {
+      source += fmt::format("// ---- {} ----\n{}", to_string(each.sizes), each.source);
+    }
+  }
+  write_file_atomically((job.folder / "code.cc").string(), source);
 }
 
 void write_reports(const OptimizeCommandOptions& options, const Json& report,
@@ -104,7 +114,8 @@ void write_reports(const OptimizeCommandOptions& options, const Json& report,
   make_folder(root);
   write_file_atomically((root / "report.json").string(), report.dump());
   write_file_atomically((root / "report.txt").string(),
-                        report_head(report) + program_table(programs) + region_table(programs));
+                        report_head(report) + program_table(programs) + class_table(programs) +
+                            region_table(programs));
   write_file_atomically((root / "report.html").string(),
                         report_page(report, pictures, options.output_dir));
 }
@@ -119,6 +130,7 @@ void describe_machine(const OptimizeCommandOptions& options, const Device& devic
 }
 
 int optimize_for_gpu(const OptimizeCommandOptions& options, Json& report) {
+  require(!options.optimize.size_classes, "--size-classes is for devices that programs run on");
   CudaOptions cuda;
   cuda.target = options.target.substr(kCudaTarget.size());
   cuda.machine = options.machine;
@@ -175,10 +187,11 @@ int optimize_models(const OptimizeCommandOptions& options, Json& report) {
     pictures.push_back({draw_svg(graph), draw_svg(programs.back().result.graph)});
     // What the report does not need is dropped: many models would fill the memory.
     programs.back().result.graph = {};
+    for (OptimizeResult& each : programs.back().result.classes) each.graph = {};
     report["programs"].push_back(describe(programs.back()));
   }
   write_reports(options, report, programs, pictures);
-  fmt::print("{}", program_table(programs));
+  fmt::print("{}{}", program_table(programs), class_table(programs));
   if (programs.size() == 1) fmt::print("{}", region_table(programs));
   if (programs.size() == jobs.size()) return kYes;
   fail(ErrorCode::kExhausted, "stopped after {} of {} models", programs.size(), jobs.size());

@@ -140,6 +140,18 @@ std::string pictures_section(const ProgramPictures& pictures) {
          picture("before: the model as it came", pictures.before, false);
 }
 
+std::string classes_section(const Json& program) {
+  const Json* classes = program.find("classes");
+  if (classes == nullptr || classes->array().empty()) return "";
+  const Column columns[] = {{"name", "sizes"},      {"general_ms", "all sizes ms"},
+                            {"own_ms", "own ms"},   {"gain", "gain"},
+                            {"verdict", "verdict"}, {"bits", "proved bits"},
+                            {"refusal", "refused"}, {"search_s", "search s"}};
+  return "<h3>Classes of sizes</h3>\n<p class=\"soft\">The program of all sizes and that of the "
+         "class, interleaved in one run at sizes of the class.</p>\n" +
+         table(classes->array(), columns);
+}
+
 std::string timing_section(const Json::Array& regions) {
   const Column columns[] = {{"name", "subprogram"},
                             {"count", "times"},
@@ -242,7 +254,9 @@ std::string commands_section(const Json& report, const Json& program, const std:
   const std::string model = path == nullptr ? "MODEL" : shell_word(path->text());
   const std::string own =
       report.at("programs").array().size() == 1 ? folder : folder + "/" + program.at("name").text();
-  const std::string result = shell_word(own + "/graph.lam");
+  const Json* classes = program.find("classes");
+  const bool has_classes = classes != nullptr && !classes->array().empty();
+  const std::string result = shell_word(has_classes ? own : own + "/graph.lam");
   std::string optimize = "lamina optimize " + model + " -o " + shell_word(folder);
   if (target != "cpu") optimize += " --target " + shell_word(target);
   for (const auto& [name, flag] :
@@ -251,6 +265,7 @@ std::string commands_section(const Json& report, const Json& program, const std:
       optimize += fmt::format(" {} {}", flag, value->integer());
     }
   }
+  if (has_classes) optimize += " --size-classes";
   std::vector<std::string> commands{optimize + " --fresh", "lamina check " + model + " " + result};
   if (runs) {
     commands.push_back("lamina bench " + model);
@@ -293,6 +308,7 @@ std::string report_page(const Json& report, std::span<const ProgramPictures> pic
     const Json::Array& regions = program.at("regions").array();
     html += "<h2>" + text_of(program.at("name")) + "</h2>\n" + summary(program);
     if (i < pictures.size()) html += pictures_section(pictures[i]);
+    html += classes_section(program);
     if (!regions.empty()) {
       html += timing_section(regions) + search_section(regions) + proof_section(regions);
     }

@@ -85,13 +85,8 @@ Json describe(const RegionReport& region) {
   return row;
 }
 
-}  // namespace
-
-Json describe(const ProgramResult& program) {
-  const OptimizeResult& result = program.result;
-  Json row;
-  row["name"] = program.name;
-  row["model"] = program.model;
+// What a program of all sizes and one of a class have in common.
+void describe(const OptimizeResult& result, Json& row) {
   row["before_ms"] = result.before_ms;
   row["after_ms"] = result.after_ms;
   row["ratio"] = result.ratio();
@@ -104,6 +99,32 @@ Json describe(const ProgramResult& program) {
   row["warnings"] = Json(result.warnings);
   row["regions"] = Json::Array{};
   for (const RegionReport& region : result.regions) row["regions"].push_back(describe(region));
+}
+
+Json describe_class(const OptimizeResult& result) {
+  Json row;
+  row["name"] = to_string(result.sizes);
+  for (const SizeRange& range : result.sizes) {
+    row["sizes"][range.name] = Json::Array{Json(range.min), Json(range.max)};
+  }
+  row["general_ms"] = result.general_ms;
+  row["own_ms"] = result.own_ms;
+  row["gain"] = ratio(result.general_ms, result.own_ms);
+  describe(result, row);
+  return row;
+}
+
+}  // namespace
+
+Json describe(const ProgramResult& program) {
+  Json row;
+  row["name"] = program.name;
+  row["model"] = program.model;
+  describe(program.result, row);
+  row["classes"] = Json::Array{};
+  for (const OptimizeResult& each : program.result.classes) {
+    row["classes"].push_back(describe_class(each));
+  }
   return row;
 }
 
@@ -125,6 +146,22 @@ std::string program_table(std::span<const ProgramResult> programs) {
                     fmt::format("{:.0f} %", 100.0 * result.spread), verdict});
   }
   return align(rows);
+}
+
+std::string class_table(std::span<const ProgramResult> programs) {
+  std::vector<Row> rows = {{"class", "all sizes ms", "own ms", "gain", "verdict"}};
+  for (const ProgramResult& program : programs) {
+    for (const OptimizeResult& each : program.result.classes) {
+      std::string verdict = each.verdict;
+      if (!each.refusal.empty()) verdict += " (" + each.refusal + ")";
+      if (each.stopped == StopReason::kBudget) verdict += " (budget spent)";
+      const std::string sizes = to_string(each.sizes);
+      rows.push_back({programs.size() == 1 ? sizes : program.name + ": " + sizes,
+                      milliseconds(each.general_ms), milliseconds(each.own_ms),
+                      ratio_text(each.general_ms, each.own_ms), verdict});
+    }
+  }
+  return rows.size() == 1 ? "" : "\n" + align(rows);
 }
 
 std::string region_table(std::span<const ProgramResult> programs) {

@@ -22,6 +22,8 @@ Json describe(const ProgramResult& program);
 std::string report_head(const Json& report);
 // One line per model: time before, time after, ratio, verdict.
 std::string program_table(std::span<const ProgramResult> programs);
+// One line per class of sizes: the program of all sizes against its own; empty without classes.
+std::string class_table(std::span<const ProgramResult> programs);
 // One line per distinct subprogram of the models.
 std::string region_table(std::span<const ProgramResult> programs);
 

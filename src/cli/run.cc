@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/files.h"
 #include "cli/command.h"
+#include "cli/model_data.h"
 #include "cli/model_options.h"
 #include "lamina/device.h"
 #include "lamina/io.h"
@@ -123,7 +124,8 @@ int run_model(const RunCommandOptions& options, Json& report) {
   const Graph graph = load_model(options.model);
   const GivenTensors given(graph, options.input);
   const std::vector<Tensor> inputs = given.inputs();
-  const std::unique_ptr<Program> program = compile(graph, device, options.run);
+  const std::unique_ptr<Program> program =
+      compile(program_for(options.model, graph, sizes_of(graph, inputs)), device, options.run);
   given.set_weights(*program);
   const auto start = Clock::now();
   const std::vector<Tensor> outputs = program->run(inputs);

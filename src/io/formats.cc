@@ -42,19 +42,33 @@ void attach_weights(Graph& graph, const std::string& path) {
   }
 }
 
-Graph specialise(Graph graph, const LoadOptions& options) {
-  if (!options.fixed_inputs.empty()) {
-    fail(ErrorCode::kUnsupported, "input '{}': only ONNX models take fixed inputs",
-         options.fixed_inputs.begin()->first);
-  }
-  return options.sizes.empty() ? graph : bind_sizes(graph, options.sizes);
+void refuse_fixed_inputs(const LoadOptions& options) {
+  if (options.fixed_inputs.empty()) return;
+  fail(ErrorCode::kUnsupported, "input '{}': only ONNX models take fixed inputs",
+       options.fixed_inputs.begin()->first);
 }
 
 Graph load_text(const std::string& path, const LoadOptions& options) {
   Graph graph = parse_graph(read_file(path), path);
   std::error_code error;
   if (fs::exists(weights_path(path), error)) attach_weights(graph, weights_path(path));
-  return specialise(std::move(graph), options);
+  refuse_fixed_inputs(options);
+  return options.sizes.empty() ? graph : bind_sizes(graph, options.sizes);
+}
+
+// The program of the class of the sizes, which binds some of them itself.
+Graph load_folder(const std::string& path, const LoadOptions& options) {
+  refuse_fixed_inputs(options);
+  const ProgramFolder folder(path);
+  const Graph graph = folder.program_for(options.sizes);
+  Sizes open = options.sizes;
+  for (const SizeRange& range : folder.graph().sizes) {
+    const bool is_open =
+        std::any_of(graph.sizes.begin(), graph.sizes.end(),
+                    [&](const SizeRange& size) { return size.name == range.name; });
+    if (!is_open) open.erase(range.name);
+  }
+  return bind_sizes(graph, open);
 }
 
 }  // namespace
@@ -68,6 +82,7 @@ std::span<const ModelFormat> model_formats() {
 }
 
 Graph load_model(const std::string& path, const LoadOptions& options) {
+  if (is_program_folder(path)) return load_folder(path, options);
   const std::string head = read_file(path, 4096);
   const std::string extension = fs::path(path).extension().string();
   std::string known;

@@ -133,7 +133,9 @@ Graph load_network(const std::string& path, const LoadOptions& options) {
   namespace fs = std::filesystem;
   std::error_code ignored;  // what cannot be looked at cannot be loaded either: load_model says so
   const fs::path folder(path);
-  if (!fs::is_directory(folder, ignored)) return load_model(path, options);
+  if (!fs::is_directory(folder, ignored) || is_program_folder(path)) {
+    return load_model(path, options);
+  }
   const EncoderConfig config = load_encoder_config((folder / "config.json").string());
   const NamedTensors weights = load_safetensors((folder / "model.safetensors").string());
   Graph graph = bert_encoder(config, weights, {"T", 1, config.max_position_embeddings});

@@ -21,6 +21,8 @@ constexpr std::int64_t kSmallExtent = 8;  // dimensions of the instances that ar
 constexpr std::int64_t kNumericExtent = 48;
 constexpr std::int64_t kNumericSmallest = 49;
 
+constexpr double kMostElements = 1 << 25;  // that the reference device computes in seconds
+
 // Of all values that are computed.
 double count_elements(const Graph& graph, const Sizes& sizes) {
   double count = 0.0;
@@ -47,6 +49,12 @@ bool is_too_far_off(double off, double unfused) {
   return !(std::isfinite(off) && unfused > 1.0 && off <= 2.0 * unfused);
 }
 
+bool is_comparable(const Graph& graph) {
+  Sizes smallest;
+  for (const SizeRange& range : graph.sizes) smallest[range.name] = range.min;
+  return count_elements(graph, smallest) <= kMostElements;
+}
+
 std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest) {
   if (graph.sizes.empty()) return {Sizes{}};
   const auto all = [&](auto value) {
@@ -56,11 +64,13 @@ std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest) {
     }
     return sizes;
   };
+  // Beyond `largest` a range is tried up to twice its smallest size.
+  const auto wanted = [&](const SizeRange& range) { return std::max(largest, 2 * range.min); };
   // A batch of large inputs would take the reference device minutes: fewer of them do as well.
-  constexpr double kMostElements = 1 << 25;
-  Sizes high = all([&](const SizeRange&) { return largest; });
-  for (; largest > 1 && count_elements(graph, high) > kMostElements; largest /= 2) {
-    high = all([&](const SizeRange&) { return largest / 2; });
+  Sizes high = all(wanted);
+  for (std::int64_t part = 2; part <= largest && count_elements(graph, high) > kMostElements;
+       part *= 2) {
+    high = all([&](const SizeRange& range) { return wanted(range) / part; });
   }
   const Sizes low = all([](const SizeRange& range) { return range.min; });
   const Sizes middle = all([&](const SizeRange& range) {

@@ -103,7 +103,11 @@ class Judge {
 bool is_too_far_off(double off, double unfused);
 
 // The values of the named sizes to try: the ends of their ranges and a middle (all sizes at the
-// same place), each at most `largest`, fewer where that would take the reference device too long.
+// same place), each at most `largest` or twice the smallest, fewer where that would take the
+// reference device too long.
 std::vector<Sizes> choose_bindings(const Graph& graph, std::int64_t largest);
+
+// Whether the reference device computes the smallest sizes of the graph in seconds.
+bool is_comparable(const Graph& graph);
 
 }  // namespace lamina::search

@@ -13,6 +13,7 @@
 #include "exec/cpu/compile_cache.h"
 #include "search/candidates.h"
 #include "search/channels_last.h"
+#include "search/class_search.h"
 #include "search/found.h"
 #include "search/judge.h"
 #include "search/partition.h"
@@ -26,9 +27,6 @@ using namespace search;
 
 // Part of the key of every found recipe: raised when generated code changes its speed or meaning.
 constexpr const char* kSearchVersion = "16";
-constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
-
-const TimingOptions kWholeRace = {.min_seconds = 0.4, .min_runs = 11};
 
 // Equal subprograms of the model, searched once.
 struct Group {
@@ -42,9 +40,6 @@ class Optimizer {
   Optimizer(const Device& device, const OptimizeOptions& options, std::stop_token stop,
             const OptimizeProgress& progress)
       : device_(device), options_(options), stop_(std::move(stop)), progress_(progress) {
-    run_options_.threads = options.threads;
-    run_options_.cache_dir = options.cache_dir;
-    run_options_.max_compiles = 4096;
     context_.run = run_options_;
     const std::string dir =
         options.cache_dir.empty() ? cpu::default_cache_dir() : options.cache_dir;
@@ -288,7 +283,7 @@ class Optimizer {
   const OptimizeOptions& options_;
   std::stop_token stop_;
   const OptimizeProgress& progress_;
-  RunOptions run_options_;
+  RunOptions run_options_ = race_options(options_);
   SearchContext context_{device_, options_, {}, "", 0, nullptr, {}};
   std::optional<FoundPrograms> found_;
   std::optional<CpuMachine> machine_;
@@ -301,7 +296,13 @@ class Optimizer {
 OptimizeResult optimize(const Graph& graph, const Device& device, const OptimizeOptions& options,
                         std::stop_token stop, const OptimizeProgress& progress) {
   validate(graph);
-  return Optimizer(device, options, std::move(stop), progress).run(graph);
+  const Search search = [&](const Graph& part, const OptimizeProgress& told) {
+    return Optimizer(device, options, stop, told).run(part);
+  };
+  OptimizeResult result = search(graph, progress);
+  if (options.size_classes)
+    search_classes(graph, {device, options, stop, search, progress}, result);
+  return result;
 }
 
 }  // namespace lamina

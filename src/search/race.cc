@@ -102,6 +102,10 @@ class Screening {
 
 }  // namespace
 
+RunOptions race_options(const OptimizeOptions& options) {
+  return {.threads = options.threads, .cache_dir = options.cache_dir, .max_compiles = 4096};
+}
+
 std::vector<std::vector<Timing>> race(std::span<ColdProgram*> contenders,
                                       std::span<const std::vector<Tensor>> bindings,
                                       const TimingOptions& options) {

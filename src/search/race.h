@@ -8,8 +8,17 @@
 
 #include "lamina/bench.h"
 #include "lamina/device.h"
+#include "lamina/optimize.h"
 
 namespace lamina::search {
+
+constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
+
+// Of races of whole programs.
+constexpr TimingOptions kWholeRace = {.min_seconds = 0.4, .min_runs = 11};
+
+// How contenders are compiled and run.
+RunOptions race_options(const OptimizeOptions& options);
 
 // Timings of each contender on the inputs of each binding, interleaved:
 // result[contender][binding].

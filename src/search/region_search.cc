@@ -18,7 +18,6 @@
 namespace lamina::search {
 namespace {
 
-constexpr std::int64_t kLargestBinding = 128;  // of a named size while comparing and timing
 constexpr double kWorthIt = 0.98;  // of the unfused time: smaller gains drown in a race's noise
 constexpr std::size_t kFinalists = 2;
 

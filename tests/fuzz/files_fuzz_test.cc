@@ -1,5 +1,6 @@
-// Hostile npy, safetensors and ONNX files: cut off at every byte, with every bit turned, and with
-// lengths of gigabytes. Each must load or throw a lamina::Error, without much memory.
+// Hostile npy, safetensors and ONNX files and lists of programs: cut off at every byte, with every
+// bit turned, and with lengths of gigabytes. Each must load or throw a lamina::Error, without much
+// memory.
 #include <doctest/doctest.h>
 #include <onnx/onnx_pb.h>
 #include <sys/resource.h>
@@ -139,6 +140,23 @@ TEST_CASE("fuzz: safetensors") {
 TEST_CASE("fuzz: onnx") {
   const Target target(".onnx", [](const std::string& path) { load_model(path); });
   torment(target, small_model());
+}
+
+TEST_CASE("fuzz: the list of a folder of programs") {
+  const fs::path folder =
+      fs::temp_directory_path() / ("fuzz_programs" + std::to_string(::getpid()));
+  const Graph all = parse_graph("lamina 1\ngraph g[T: 1..9](x: f32[T]) {\n  return relu(x)\n}\n");
+  const Graph one = parse_graph("lamina 1\ngraph g(x: f32[1]) {\n  return relu(x)\n}\n");
+  const ClassProgram classes[] = {{{{"T", 1, 1}}, one}, {{{"T", 2, 9}}, all}};
+  save_programs(folder.string(), all, classes);
+  Target target(".json", [&](const std::string&) {
+    const ProgramFolder programs(folder.string());
+    for (std::size_t n = 0; n < programs.classes(); ++n) programs.load_class(n);
+    load_model(folder.string(), {.sizes = {{"T", 1}}});
+  });
+  target.path = folder / "classes.json";
+  torment(target, bytes_of(target.path.string()));
+  fs::remove_all(folder);
 }
 
 }  // namespace lamina
