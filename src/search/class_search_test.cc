@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "exec/cpu/cache_dir_for_test.h"
+#include "base/temporary_folder.h"
 #include "graph/tolerance.h"
 #include "lamina/bench.h"
 #include "search/size_classes.h"
@@ -41,7 +41,7 @@ Graph slow(const Graph& graph) {
 class Fixture {
  public:
   Fixture() {
-    options.cache_dir = cache.path;
+    options.cache_dir = cache.path();
     options.threads = 1;
     options.rotate_bytes = 0;
     options.seed = 5;
@@ -74,7 +74,7 @@ class Fixture {
   void check_all(const Graph& model, const OptimizeResult& result) {
     int sizes_run = 0;
     for (const OptimizeResult& each : result.classes) {
-      const auto program = compile(each.graph, find_device("cpu"), {.cache_dir = cache.path});
+      const auto program = compile(each.graph, find_device("cpu"), {.cache_dir = cache.path()});
       for (const Sizes& sizes : all_of(each.sizes)) {
         const std::vector<Tensor> inputs = random_inputs(model, sizes, 3);
         const auto want = compile(bind_sizes(model, sizes), find_device("ref"))->run(inputs);
@@ -106,7 +106,7 @@ class Fixture {
     return all;
   }
 
-  lamina::test::CacheDir cache;
+  lamina::TemporaryFolder cache;
 };
 
 // Tiles that depend on the class, so that no two classes have the same program.
