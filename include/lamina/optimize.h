@@ -1,8 +1,9 @@
 // The optimiser: from a graph to an equal graph with fused regions that runs faster here.
 //
 // Nothing is returned that was not checked: every fused region was proved equal to what it
-// replaces by verify(), compared with the reference device at full shape, and timed against the
-// unfused region in the same interleaved run.
+// replaces by verify(), on a small instance and at some elements of the full shape, compared with
+// the reference device at full shape, and timed against the unfused region in the same interleaved
+// run.
 #pragma once
 
 #include <functional>
@@ -46,11 +47,12 @@ struct OptimizeOptions {
 // Where the seconds of one subprogram went. What candidates are judged by runs on several cores at
 // the same time: those seconds are summed over the threads.
 struct SearchSeconds {
-  double prove = 0.0;    // identity tests and emulated arithmetic
-  double compile = 0.0;  // mostly the C++ compiler
-  double compare = 0.0;  // with the reference device, and waiting for it
-  double screen = 0.0;   // short timings of all candidates
-  double race = 0.0;     // of the best against the unfused subprogram
+  double prove = 0.0;     // identity tests and emulated arithmetic
+  double compile = 0.0;   // mostly the C++ compiler
+  double compare = 0.0;   // with the reference device, and waiting for it
+  double screen = 0.0;    // short timings of all candidates
+  double race = 0.0;      // of the best against the unfused subprogram
+  double elements = 0.0;  // proofs of output elements at full shape
 };
 
 // One distinct subprogram of the model and what became of it.
@@ -66,18 +68,21 @@ struct RegionReport {
   std::string verdict;           // of the chosen candidate: "equivalent", or "unchanged"
   std::optional<double> bits;    // proved for the choice, less log2 of how many were tried
   std::optional<Verdict> proof;  // what was compared for the choice, over which primes
-  std::int64_t states = 0;       // operations that the search considered
-  std::int64_t pruned = 0;       // of these: refused by abstract terms
-  std::int64_t unsafe = 0;       // of these: exponentials of what the program takes none of
-  std::int64_t large = 0;        // of these: in programs of more operators than the limit
-  std::int64_t misfits = 0;      // of these: shapes or cuts do not fit, or undefined
-  std::int64_t merged = 0;       // of these: equal to a value that was known
-  std::int64_t values = 0;       // different values that it kept
-  double enumerate_s = 0.0;      // of the search alone
-  int candidates = 0;            // generated
-  int judged = 0;                // in this run
-  int resumed = 0;               // judged by an earlier run that was interrupted
-  int refused = 0;               // by verify or by the comparison with the reference device
+  // Output elements of the choice itself at full shape (VerifyOptions::elements); kUnsupported,
+  // with the reason, where one of them needs too much. Empty: nothing was chosen.
+  std::optional<Verdict> full_shape;
+  std::int64_t states = 0;   // operations that the search considered
+  std::int64_t pruned = 0;   // of these: refused by abstract terms
+  std::int64_t unsafe = 0;   // of these: exponentials of what the program takes none of
+  std::int64_t large = 0;    // of these: in programs of more operators than the limit
+  std::int64_t misfits = 0;  // of these: shapes or cuts do not fit, or undefined
+  std::int64_t merged = 0;   // of these: equal to a value that was known
+  std::int64_t values = 0;   // different values that it kept
+  double enumerate_s = 0.0;  // of the search alone
+  int candidates = 0;        // generated
+  int judged = 0;            // in this run
+  int resumed = 0;           // judged by an earlier run that was interrupted
+  int refused = 0;           // by verify or by the comparison with the reference device
   int timed = 0;
   bool from_cache = false;
   double search_s = 0.0;

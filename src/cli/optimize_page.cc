@@ -199,6 +199,19 @@ std::string joined(const Json::Array& texts) {
   return all;
 }
 
+// What was proved of its output elements at full shape.
+std::string elements_record(const Json& region) {
+  const Json* full = region.find("full_shape");
+  if (full == nullptr || full->is_null()) return "";
+  std::string html = "<p>At full shape: " + cell(full->at("verdict")) + ", " +
+                     text_of(full->at("reason")) + " (" + cell(full->at("seconds")) + " s).";
+  for (const Json& element : full->at("elements").array()) {
+    html += " " + text_of(element.at("output")) + element.at("at").dump() + ",";
+  }
+  html.back() = '.';
+  return html + "</p>\n";
+}
+
 // What was proved for the choice of one subprogram.
 std::string proof_record(const Json& region) {
   const Json* proof = region.find("proof");
@@ -207,7 +220,7 @@ std::string proof_record(const Json& region) {
   html += ", " + cell(region.at("bits")) + " bits. " + text_of(proof->at("reason")) + ".</p>\n";
   html += "<p class=\"soft\">Checked at " + joined(proof->at("shapes").array());
   if (proof->at("shrunk").flag()) html += " (a small instance of the same recipe)";
-  return html + ".</p>\n" + tuple_table(*proof);
+  return html + ".</p>\n" + elements_record(region) + tuple_table(*proof);
 }
 
 // The bits of a report that has no record of the primes.

@@ -47,6 +47,26 @@ std::string_view stop_reason(StopReason reason) {
   return "";
 }
 
+// The proof of output elements at full shape.
+Json describe_elements(const RegionReport& region) {
+  const Json verdict = Json::parse(region.full_shape->to_json());
+  Json row;
+  for (const char* key : {"verdict", "reason", "bits", "elements"}) {
+    row[key] = verdict.at(key);
+  }
+  row["passes"] = static_cast<std::int64_t>(region.full_shape->passes);
+  row["seconds"] = region.seconds.elements;
+  return row;
+}
+
+std::string elements_text(const RegionReport& region) {
+  if (!region.full_shape) return "-";
+  const Verdict& verdict = *region.full_shape;
+  if (verdict.outcome != Outcome::kEquivalent) return std::string(to_string(verdict.outcome));
+  return fmt::format("{} elements, {:.0f} bits, {:.1f} s", verdict.elements.size(),
+                     verdict.bits.value_or(0.0), region.seconds.elements);
+}
+
 Json describe(const RegionReport& region) {
   Json row;
   row["name"] = region.name;
@@ -60,6 +80,7 @@ Json describe(const RegionReport& region) {
   row["verdict"] = region.verdict;
   row["bits"] = region.bits ? Json(*region.bits) : Json();
   row["proof"] = region.proof ? Json::parse(region.proof->to_json()) : Json();
+  row["full_shape"] = region.full_shape ? describe_elements(region) : Json();
   row["choice"] = region.choice;
   row["states"] = region.states;
   row["pruned"] = region.pruned;
@@ -82,6 +103,7 @@ Json describe(const RegionReport& region) {
   seconds["compare"] = region.seconds.compare;
   seconds["screen"] = region.seconds.screen;
   seconds["race"] = region.seconds.race;
+  seconds["elements"] = region.seconds.elements;
   return row;
 }
 
@@ -166,7 +188,7 @@ std::string class_table(std::span<const ProgramResult> programs) {
 
 std::string region_table(std::span<const ProgramResult> programs) {
   std::vector<Row> rows = {{"subprogram", "times", "nodes", "before ms", "after ms", "ratio",
-                            "tried", "refused", "choice"}};
+                            "tried", "refused", "full shape", "choice"}};
   for (const ProgramResult& program : programs) {
     for (const RegionReport& region : program.result.regions) {
       rows.push_back({programs.size() == 1 ? region.name : program.name + ": " + region.name,
@@ -174,6 +196,7 @@ std::string region_table(std::span<const ProgramResult> programs) {
                       milliseconds(region.before_ms), milliseconds(region.after_ms),
                       ratio_text(region.before_ms, region.after_ms),
                       std::to_string(region.candidates), std::to_string(region.refused),
+                      elements_text(region),
                       region.choice + (region.from_cache ? " (from cache)" : "")});
     }
   }

@@ -69,10 +69,47 @@ void include(Tolerance& total, const Tolerance& part) {
   total.accumulate = std::max(total.accumulate, part.accumulate);
 }
 
+// How many results of contractions are multiplied in each value of `graph`, at most; `inner`: of
+// the values of its regions. A contraction of such values is one sum again; what a reduction
+// leaves is the same for a whole row.
+std::vector<std::int64_t> count_factors(const Graph& graph,
+                                        const std::vector<std::int64_t>& inner) {
+  std::vector<std::int64_t> factors(graph.nodes.size(), 0);
+  const int rounds = graph.updates.empty() ? 1 : 2;  // states hold what a first round finds
+  for (int round = 0; round < rounds; ++round) {
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+      const Node& node = graph.nodes[n];
+      if (node.op->name == "input") continue;
+      const bool product = node.op->name == "mul";
+      std::int64_t count = inner[n];
+      for (const Value& v : node.inputs) {
+        const std::int64_t given = factors[static_cast<std::size_t>(v.node)];
+        count = product ? count + given : std::max(count, given);
+      }
+      const Kind kind = node.op->kind;
+      factors[n] = kind == Kind::kContract ? 1 : kind == Kind::kReduce ? 0 : count;
+    }
+    for (const Update& update : graph.updates) {
+      factors[static_cast<std::size_t>(update.state)] =
+          std::min<std::int64_t>(1, factors[static_cast<std::size_t>(update.next.node)]);
+    }
+  }
+  return factors;
+}
+
+// How far products of m normal numbers reach beyond what one of them does, both at the probability
+// of five standard deviations, p: P(|x_1 ... x_m| > t) is about exp(-m t^(2/m) / 2).
+double spread(std::int64_t factors) {
+  constexpr double kLogProbability = 14.4;  // -ln p
+  const auto m = static_cast<double>(std::max<std::int64_t>(1, factors));
+  return std::pow(2.0 * kLogProbability / m, m / 2.0) / std::sqrt(2.0 * kLogProbability);
+}
+
 Tolerance measure(const Graph& composite, const Sizes& sizes) {
   const Graph graph = simplify(composite);
   Tolerance total;
   std::vector<std::int64_t> depth(graph.nodes.size(), 0);
+  std::vector<std::int64_t> inner_factors(graph.nodes.size(), 0);
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     for (const Value& v : node.inputs) {
@@ -87,6 +124,7 @@ Tolerance measure(const Graph& composite, const Sizes& sizes) {
         part.reduction = std::max<std::int64_t>(1, part.reduction) * iterations;
       }
       inner_depth = std::max(inner_depth, part.roundings);
+      inner_factors[n] = std::max(inner_factors[n], part.factors);
       include(total, part);
     }
     depth[n] += rounding.roundings + inner_depth;
@@ -97,6 +135,10 @@ Tolerance measure(const Graph& composite, const Sizes& sizes) {
       total.store = std::max(total.store, unit_roundoff(type.dtype));
       total.accumulate = std::max(total.accumulate, unit_roundoff(accumulator(type.dtype)));
     }
+  }
+  const std::vector<std::int64_t> factors = count_factors(graph, inner_factors);
+  for (const Output& output : graph.outputs) {
+    total.factors = std::max(total.factors, factors[static_cast<std::size_t>(output.value.node)]);
   }
   return total;
 }
@@ -135,7 +177,7 @@ double unit_roundoff(DType dtype) {
 
 double Tolerance::relative() const {
   return 4.0 * std::sqrt(static_cast<double>(roundings)) * store +
-         2.0 * std::sqrt(static_cast<double>(reduction)) * accumulate;
+         2.0 * std::sqrt(static_cast<double>(reduction)) * accumulate * spread(factors);
 }
 
 Tolerance tolerance(const Graph& graph, const Sizes& sizes) { return measure(graph, sizes); }

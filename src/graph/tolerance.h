@@ -14,12 +14,13 @@ namespace lamina {
 double unit_roundoff(DType dtype);
 
 // |got - want| <= relative * (|want| + row mean of |want|), with
-// relative = 4 sqrt(roundings) u_store + 2 sqrt(reduction) u_acc.
+// relative = 4 sqrt(roundings) u_store + 2 sqrt(reduction) u_acc spread(factors).
 struct Tolerance {
   std::int64_t roundings = 0;  // to storage, on the longest path
   std::int64_t reduction = 0;  // terms of the longest sum
   double store = 0.0;          // unit roundoff of the coarsest float type that values are stored in
   double accumulate = 0.0;     // and of the type that sums are kept in
+  std::int64_t factors = 1;    // results of contractions that are multiplied with each other
   double relative() const;
 };
 

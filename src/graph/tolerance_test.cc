@@ -28,6 +28,29 @@ TEST_CASE("roundings are counted along the longest path, moves are free") {
   CHECK(t.relative() == doctest::Approx(4.0 * std::sqrt(3.0) * kU + 20.0 * kU));
 }
 
+TEST_CASE("sums that are multiplied reach further than their rows say") {
+  const auto product = [](int factors) {
+    Graph g;
+    const Value x = g.add_input("x", f32({5, 100}));
+    const Value w = g.add_input("w", f32({100, 30}));
+    Value y = g.add("matmul", {x, w});
+    for (int i = 1; i < factors; ++i) y = g.add("mul", {y, g.add("matmul", {x, w})});
+    g.add_output("y", y);
+    return tolerance(g);
+  };
+  CHECK(product(1).factors == 1);
+  CHECK(product(2).factors == 2);
+  CHECK(product(2).relative() ==
+        doctest::Approx(4.0 * std::sqrt(2.0) * kU + 20.0 * kU * 14.4 / std::sqrt(28.8)));
+  CHECK(product(3).factors == 3);
+  Graph g;  // a contraction of such a product is one sum
+  const Value x = g.add_input("x", f32({5, 30}));
+  const Value w = g.add_input("w", f32({30, 30}));
+  const Value h = g.add("matmul", {x, w});
+  g.add_output("y", g.add("matmul", {g.add("mul", {h, h}), w}));
+  CHECK(tolerance(g).factors == 1);
+}
+
 TEST_CASE("bf16 storage counts with its own roundoff, sums stay in f32") {
   Graph g;
   const Value x = g.add_input("x", {DType::kBF16, {4, 16}, {}});

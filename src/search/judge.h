@@ -63,6 +63,9 @@ class Judge {
   // small instance). To more than 80 bits where it is one of several candidates, so that 80 are
   // left for all of them together.
   Verdict prove(const Recipe& recipe, std::size_t candidates) const;
+  // Of the candidate as it is: some output elements at full shape, on every binding, to more than
+  // 80 bits where it is one of `finalists`. kUnsupported: an element needs too much.
+  Verdict prove_elements(const Graph& candidate, std::size_t finalists) const;
   // Why the candidate is numerically worse than the program in the program's own float types, by
   // emulation of an instance on harsh inputs; nullopt: it is not.
   std::optional<std::string> numeric_fault(const Recipe& recipe) const;
@@ -96,10 +99,10 @@ class Judge {
   mutable Remembered<std::optional<std::string>> numeric_faults_;
 };
 
-// Whether a candidate is wrong that deviates from the reference by `off` tolerances where the
-// unfused program does by `unfused`. Inputs that amplify roundings (differences of large sums,
-// tails of sigmoids) may take the unfused program beyond the tolerance already: then other
-// roundings of the same sums differ by as much, and a candidate may be up to twice as far off.
+// Whether a whole program is refused that deviates from the reference by `off` tolerances where the
+// unfused program does by `unfused`. A region has to be within the tolerance. A chain of many
+// (convolutions, one after the other) amplifies roundings and may take the unfused program beyond
+// it: then the optimised one may be as far off, and no further.
 bool is_too_far_off(double off, double unfused);
 
 // The values of the named sizes to try: the ends of their ranges and a middle (all sizes at the

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <future>
+#include <numeric>
 #include <set>
 
 #include "base/check.h"
@@ -129,18 +130,8 @@ std::optional<RegionSearch::Contender> RegionSearch::admit(const Recipe& recipe)
   // A part that the device hands to the interpreter is no candidate: it would be slow unseen.
   if (compiled->stats().fallbacks > 0) return std::nullopt;
   const Stopwatch watch(seconds_.compare, mutex_);
-  if (is_wrong(*compiled)) return std::nullopt;
+  if (judge_.deviation_from_reference(*compiled) > 1.0) return std::nullopt;
   return Contender{recipe, std::move(*graph), std::move(verdict), std::move(compiled)};
-}
-
-bool RegionSearch::is_wrong(Program& candidate) {
-  const double off = judge_.deviation_from_reference(candidate);
-  if (off <= 1.0) return false;
-  std::call_once(unfused_once_, [&] {
-    const auto unfused = context_.device.compile(program_, context_.run);
-    unfused_off_ = judge_.deviation_from_reference(*unfused);
-  });
-  return is_too_far_off(off, unfused_off_);
 }
 
 std::vector<RegionSearch::Contender> RegionSearch::admit_all(std::span<const Recipe> recipes,
@@ -179,7 +170,6 @@ void RegionSearch::keep_best(std::vector<Contender>& contenders) {
 
 // The best against the unfused program, which is number 0, on weights in rotation.
 Recipe RegionSearch::race_best(std::vector<Contender> best, RegionReport& row) {
-  const Stopwatch watch(seconds_.race, mutex_);
   std::vector<Contender> all(1);
   all[0].graph = program_;
   for (Contender& contender : best) all.push_back(std::move(contender));
@@ -191,12 +181,14 @@ Recipe RegionSearch::race_best(std::vector<Contender> best, RegionReport& row) {
                                                      std::move(contender.program)));
     racers.push_back(programs.back().get());
   }
-  const auto timings = race(racers, judge_.inputs(), {.min_seconds = 0.3, .min_runs = 5});
+  std::vector<std::vector<Timing>> timings;
+  {
+    const Stopwatch watch(seconds_.race, mutex_);
+    timings = race(racers, judge_.inputs(), {.min_seconds = 0.3, .min_runs = 5});
+  }
   std::vector<double> times;
   for (const auto& timing : timings) times.push_back(typical_ms(timing));
-  auto winner =
-      static_cast<std::size_t>(std::min_element(times.begin(), times.end()) - times.begin());
-  if (times[winner] > kWorthIt * times[0]) winner = 0;
+  const std::size_t winner = best_that_holds(all, times, row);
   row.before_ms = times[0];
   row.after_ms = times[winner];
   for (const Timing& timing : timings[winner]) row.spread = std::max(row.spread, timing.spread);
@@ -208,6 +200,26 @@ Recipe RegionSearch::race_best(std::vector<Contender> best, RegionReport& row) {
   row.bits = std::floor(10.0 * (bits - std::log2(tried))) / 10.0;
   row.proof = std::move(all[winner].proof);
   return all[winner].recipe;
+}
+
+// The quickest that is worth it and holds at full shape, else the unfused program.
+std::size_t RegionSearch::best_that_holds(const std::vector<Contender>& all,
+                                          const std::vector<double>& times, RegionReport& row) {
+  std::vector<std::size_t> order(all.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](auto x, auto y) { return times[x] < times[y]; });
+  const Stopwatch watch(seconds_.elements, mutex_);
+  for (const std::size_t i : order) {
+    if (i == 0 || times[i] > kWorthIt * times[0]) break;
+    Verdict verdict = judge_.prove_elements(all[i].graph, all.size() - 1);
+    const bool holds =
+        verdict.outcome == Outcome::kEquivalent || verdict.outcome == Outcome::kUnsupported;
+    row.full_shape = std::move(verdict);
+    if (holds) return i;
+    ++row.refused;
+    note(all[i].recipe, {.refused = true});
+  }
+  return 0;
 }
 
 void RegionSearch::note(const Recipe& recipe, const Judged& judged) const {

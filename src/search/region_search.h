@@ -57,10 +57,11 @@ class RegionSearch {
 
   std::vector<Recipe> still_to_judge(const std::vector<Recipe>& recipes, RegionReport& row) const;
   std::optional<Contender> admit(const Recipe& recipe);
-  bool is_wrong(Program& candidate);
   std::vector<Contender> admit_all(std::span<const Recipe> recipes, RegionReport& row);
   void keep_best(std::vector<Contender>& contenders);
   Recipe race_best(std::vector<Contender> best, RegionReport& row);
+  std::size_t best_that_holds(const std::vector<Contender>& all, const std::vector<double>& times,
+                              RegionReport& row);
   void note(const Recipe& recipe, const Judged& judged) const;
 
   const SearchContext& context_;
@@ -68,8 +69,6 @@ class RegionSearch {
   std::string key_;
   Judge judge_;
   std::size_t candidates_ = 0;
-  std::once_flag unfused_once_;
-  double unfused_off_ = 0.0;  // of the unfused program: its deviation from the reference
   std::mutex mutex_;
   SearchSeconds seconds_;
   std::vector<std::string> warnings_;

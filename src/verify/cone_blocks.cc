@@ -28,7 +28,10 @@ Value ConeBuilder::block(const Scope& scope, Value value, const Box& box) {
   const std::vector<std::int64_t> grid_map = store.attrs.integers("grid");
   const Shape tile = *constant_shape(inner.type(store.inputs[0]).shape);
   const Shape shape = *constant_shape(type(scope, value).shape);
+  const std::int64_t loop = node.attrs.integer("loop");
+  const std::int64_t loop_axis = store.attrs.integer("loop");
   std::vector<std::int64_t> point;
+  std::int64_t number = 0;  // of the iteration that stores, if it is not done after the loop
   bool written = true;
   for (const std::int64_t extent : grid) {
     point.push_back(extent - 1);
@@ -36,21 +39,33 @@ Value ConeBuilder::block(const Scope& scope, Value value, const Box& box) {
   }
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     const int d = grid_dimension(grid_map, axis);
-    if (d < 0) continue;
+    const bool looped = loop_axis == static_cast<std::int64_t>(axis);
+    if (d < 0 && !looped) continue;
     require(tile[axis] > 0, "store: an empty tile");
-    const std::int64_t at = box.start[axis] / tile[axis];
+    std::int64_t at = box.start[axis] / tile[axis];
     const std::int64_t end = (at + 1) * tile[axis];
     if (end < box.end(axis)) return joined(scope, value, box, axis, end);
+    if (looped) {  // an axis cut by both is cut by the grid first
+      number = d < 0 ? at : at % loop;
+      written = written && number < loop;
+      at /= loop;
+    }
+    if (d < 0) continue;
     written = written && at < grid[static_cast<std::size_t>(d)];
     point[static_cast<std::size_t>(d)] = at;
   }
   if (!written) return filled(0.0, type(scope, value).dtype, box.length);
-  const TileRange range = tile_range(store.attrs, shape, tile, point, 0, 1);
   const Task& at = task(scope, value.node, point);
-  const Shape given = *constant_shape(type(*at.end, store.inputs[0]).shape);
+  const Scope* place = loop_axis < 0 ? at.end.get() : nullptr;
+  for (const auto& iteration : at.iterations) {
+    if (loop_axis >= 0 && iteration->number == number) place = iteration.get();
+  }
+  if (place == nullptr) return filled(0.0, type(scope, value).dtype, box.length);
+  const TileRange range = tile_range(store.attrs, shape, tile, point, number, loop);
+  const Shape given = *constant_shape(type(*place, store.inputs[0]).shape);
   require(given == range.length, "store: a tile {} for the place {}", lamina::to_string(given),
           lamina::to_string(range.length));
-  return emit(*at.end, store.inputs[0], relative_to(range.start, box));
+  return emit(*place, store.inputs[0], relative_to(range.start, box));
 }
 
 // Asks the iterations one after the other, so that none waits for all others.
@@ -92,10 +107,13 @@ const ConeBuilder::Task& ConeBuilder::task(const Scope& scope, NodeId node_id,
   Task made;
   for (std::int64_t i = 0; i < loop; ++i) {
     auto at = std::make_unique<Scope>(start);
+    at->number = i;
     at->before = made.iterations.empty() ? nullptr : made.iterations.back().get();
     if (begin_iteration(*at, point, i, loop)) made.iterations.push_back(std::move(at));
   }
-  require(!made.iterations.empty(), "block: a value of a loop is read, but no iteration ran");
+  if (made.iterations.empty()) {
+    fail(ErrorCode::kUnsupported, "a task of a block whose iterations are all skipped");
+  }
   made.end = std::make_unique<Scope>(start);
   Scope& end = *made.end;
   end.follows_loop = true;

@@ -23,6 +23,7 @@ struct ConeScope {
   // In a block: the iteration before, null in the first one. What follows the loop comes after the
   // last one.
   const ConeScope* before = nullptr;
+  std::int64_t number = 0;  // of the iteration
   bool follows_loop = false;
   std::vector<bool> after;  // see after_loop()
 };

@@ -132,6 +132,26 @@ const char* const kProduct =
     "  return z\n"
     "}\n";
 
+// Every iteration stores its own columns; an axis is cut by the grid and by the loop.
+const char* const kParts =
+    "lamina 1\n"
+    "graph g(x: f32[5, 10], w: f32[10, 70]) {\n"
+    "  y: f32[5, 70] = block(x, w, grid=[3, 2], loop=[3]) {\n"
+    "    a: f32[2, 10] = load(x, grid=[0, -1], tile=[2, 10])\n"
+    "    b: f32[10, 13] = load(w, grid=[-1, 1], loop=1, tile=[10, 13])\n"
+    "    c: f32[2, 13] = matmul(a, b)\n"
+    "    r: f32[5, 70] = store(c, grid=[0, 1], loop=1, shape=[5, 70])\n"
+    "    return y0=r\n"
+    "  }\n"
+    "  z: f32[5, 70] = block(y, grid=[], loop=[6]) {\n"
+    "    a: f32[5, 13] = load(y, grid=[], loop=1, tile=[5, 13])\n"
+    "    c: f32[5, 13] = exp(a)\n"
+    "    r: f32[5, 70] = store(c, grid=[], loop=1, shape=[5, 70])\n"
+    "    return y0=r\n"
+    "  }\n"
+    "  return z\n"
+    "}\n";
+
 }  // namespace
 
 TEST_CASE("cones of every operator's samples") {
@@ -163,6 +183,7 @@ TEST_CASE("cones through blocks, to the last tile of every axis") {
   Rng rng(9);
   const Graph graph = parse_graph(kProduct);
   compare_boxes(graph, {}, 30, rng);
+  compare_boxes(parse_graph(kParts), {}, 40, rng);
 }
 
 TEST_CASE("a cone reads what its element needs and no more") {

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "verify/cone.h"
@@ -13,7 +14,7 @@
 namespace lamina {
 namespace {
 
-constexpr double kMostPoints = 1e8;  // of one element
+constexpr double kMostPoints = 4e6;  // of one element
 
 // Outputs, then the next values of states, as value_names() calls them.
 std::vector<Value> compared_values(const Graph& graph) {
@@ -52,34 +53,44 @@ std::vector<Shape> choose_elements(const Shape& shape, int count, SecretRandom& 
   return elements;
 }
 
-struct Pair {
-  Graph a;
-  Graph b;
-  double operations = 0.0;
+// An output of one of the two graphs.
+struct Side {
+  const Graph& graph;
+  Value value;
 };
 
 // Both cones, with the inputs that either reads.
-Pair cones(const Graph& a, Value value_a, const Graph& b, Value value_b, const Shape& at) {
-  const Box box{at, Shape(at.size(), 1)};
-  InputParts parts = make_cone(a, value_a, box, kMostPoints).read;
-  const InputParts others = make_cone(b, value_b, box, kMostPoints).read;
+std::pair<Cone, Cone> cones(const Side& a, const Side& b, const Box& box) {
+  InputParts parts = make_cone(a.graph, a.value, box, kMostPoints).read;
+  const InputParts others = make_cone(b.graph, b.value, box, kMostPoints).read;
   bool any = false;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (others[i]) parts[i] = parts[i] ? hull(*parts[i], *others[i]) : *others[i];
     any = any || parts[i];
   }
   if (!any) parts.clear();
-  Cone x = make_cone(a, value_a, box, kMostPoints, parts);
-  Cone y = make_cone(b, value_b, box, kMostPoints, parts);
-  return {std::move(x.graph), std::move(y.graph), x.points + y.points};
+  return {make_cone(a.graph, a.value, box, kMostPoints, parts),
+          make_cone(b.graph, b.value, box, kMostPoints, parts)};
 }
 
-Verdict check_element(const Pair& pair, const VerifyOptions& options) {
+// Notes in `element` what its place needs.
+Verdict check_element(const Side& a, const Side& b, const VerifyOptions& options,
+                      CheckedElement& element) {
   VerifyOptions each = options;
   each.elements = 0;
   each.shrink = 0;
   each.match_names = false;
-  return verify(pair.a, pair.b, each);
+  try {
+    const auto [x, y] = cones(a, b, {element.at, Shape(element.at.size(), 1)});
+    element.operations = x.points + y.points;
+    return verify(x.graph, y.graph, each);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    Verdict verdict;
+    verdict.outcome = Outcome::kUnsupported;
+    verdict.reason = error.what();
+    return verdict;
+  }
 }
 
 void add(const Verdict& one, Verdict& all) {
@@ -115,9 +126,11 @@ Verdict verify_elements(const Graph& a, const Graph& b, const VerifyOptions& opt
     const Shape shape = *constant_shape(a.type(values_a[k]).shape);
     if (element_count(shape) == 0) continue;
     for (const Shape& at : choose_elements(shape, options.elements, random)) {
-      const Pair pair = cones(a, values_a[k], b, values_b[k], at);
-      const Verdict one = check_element(pair, options);
-      all.elements.push_back({names[k], at, one.outcome, one.bits, pair.operations});
+      CheckedElement element{names[k], at};
+      const Verdict one = check_element({a, values_a[k]}, {b, values_b[k]}, options, element);
+      element.outcome = one.outcome;
+      element.bits = one.bits;
+      all.elements.push_back(std::move(element));
       add(one, all);
       all.outcome = one.outcome;
       if (one.outcome == Outcome::kEquivalent) continue;

@@ -124,6 +124,13 @@ TEST_CASE("what only the full shape shows: places") {
         Outcome::kDifferent);
 }
 
+TEST_CASE("an element that needs too much is not supported, with the reason") {
+  const Graph graph = gated({.depth = 6'000'000, .columns = 1});
+  const Verdict verdict = verify(graph, graph, few_elements());
+  CHECK(verdict.outcome == Outcome::kUnsupported);
+  CHECK(verdict.reason.find("operations") != std::string::npos);
+}
+
 TEST_CASE("integer inputs are drawn whole, indices stay in range") {
   const char* const text =
       "lamina 1\n"
