@@ -61,9 +61,9 @@ struct VerifyOptions {
   // Where equality is claimed, beyond the facts: given the elements of all inputs. Null:
   // everywhere.
   std::function<bool(const std::vector<Tensor>&)> claims;
-  // Above 0: of each output only so many elements are compared, at least three, each with all that
-  // it needs and no more, at the shapes that the graphs have. They are the first and the last one,
-  // one from the middle, and others drawn once both graphs are fixed. For programs that are too
+  // Above 0: of each output only so many elements are compared, each with all that it needs and
+  // no more, at the shapes that the graphs have. They are the last one, one from the middle, the
+  // first, and others drawn once both graphs are fixed. For programs that are too
   // large to be evaluated whole; named sizes must have been bound.
   int elements = 0;
   bool shrink_witness = true;  // replace its elements by zeros and small integers where possible
@@ -126,6 +126,9 @@ struct Verdict {
   // shapes that are listed. Only tried for small graphs of constant shapes without branches.
   bool proved = false;
   std::optional<double> bits;       // proved, -log2 of the error, rounded down; empty: not computed
+  // `inconclusive` for no other reason than that: everything was compared and agreed in all passes,
+  // which proves fewer bits than were asked for.
+  bool short_of_bits = false;
   std::vector<OutputBound> bounds;  // first binding
   int passes = 0;
   std::vector<FieldTuple> tuples;

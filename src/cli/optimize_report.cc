@@ -62,8 +62,10 @@ Json describe_elements(const RegionReport& region) {
 std::string elements_text(const RegionReport& region) {
   if (!region.full_shape) return "-";
   const Verdict& verdict = *region.full_shape;
-  if (verdict.outcome != Outcome::kEquivalent) return std::string(to_string(verdict.outcome));
-  return fmt::format("{} elements, {:.0f} bits, {:.1f} s", verdict.elements.size(),
+  if (verdict.outcome != Outcome::kEquivalent && !verdict.short_of_bits) {
+    return std::string(to_string(verdict.outcome));
+  }
+  return fmt::format("{} elements agree, {:.0f} bits, {:.1f} s", verdict.elements.size(),
                      verdict.bits.value_or(0.0), region.seconds.elements);
 }
 

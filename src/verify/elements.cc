@@ -3,10 +3,12 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "base/check.h"
+#include "base/thread_pool.h"
 #include "verify/cone.h"
 #include "verify/evaluate.h"
 #include "verify/secret_random.h"
@@ -30,22 +32,22 @@ std::vector<Value> compared_values(const Graph& graph) {
   return values;
 }
 
-// The first and the last element, one of the middle third of every axis, then drawn ones: along
-// each axis the first, the last or any place. So the first, the last and a middle tile of every
-// axis take part, whatever the tiles are.
+// The last element, one of the middle third of every axis, the first, then drawn ones: along each
+// axis the first, the last or any place. So the last tile of every axis, which may be cut short,
+// and others take part, whatever the tiles are.
 std::vector<Shape> choose_elements(const Shape& shape, int count, SecretRandom& random) {
   const auto place = [&](std::int64_t first, std::int64_t end) {
     return first + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(end - first)));
   };
   std::set<Shape> seen;
   std::vector<Shape> elements;
-  for (int k = 0; k < std::max(3, count); ++k) {
+  for (int k = 0; k < count; ++k) {
     Shape at;
     for (const std::int64_t extent : shape) {
       const std::uint64_t kind = k < 3 ? static_cast<std::uint64_t>(k) : random.below(6);
-      at.push_back(kind == 0   ? 0
-                   : kind == 1 ? extent - 1
-                   : k == 2    ? place(extent / 3, extent - extent / 3)
+      at.push_back(kind == 0   ? extent - 1
+                   : kind == 2 ? 0
+                   : k == 1    ? place(extent / 3, extent - extent / 3)
                                : place(0, extent));
     }
     if (seen.insert(at).second) elements.push_back(std::move(at));
@@ -93,6 +95,27 @@ Verdict check_element(const Side& a, const Side& b, const VerifyOptions& options
   }
 }
 
+// An element of both graphs, and what is found out about it.
+struct Pair {
+  Side a;
+  Side b;
+  CheckedElement element;
+  Verdict verdict;
+};
+
+// On all cores, unless primes are shared: who draws them first decides what they are.
+void check_all(std::vector<Pair>& pairs, const VerifyOptions& options) {
+  const auto count = static_cast<std::int64_t>(pairs.size());
+  ThreadPool pool(options.primes ? 1 : static_cast<int>(std::clamp<std::int64_t>(
+                                           count, 1, usable_cores())));
+  pool.parallel_for(count, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      Pair& pair = pairs[static_cast<std::size_t>(i)];
+      pair.verdict = check_element(pair.a, pair.b, options, pair.element);
+    }
+  });
+}
+
 void add(const Verdict& one, Verdict& all) {
   all.passes += one.passes;
   all.compared += one.compared;
@@ -117,28 +140,36 @@ Verdict verify_elements(const Graph& a, const Graph& b, const VerifyOptions& opt
   const std::vector<std::string> names = value_names(a);
   SecretRandom random(SecretRandom::system_seed());
   Verdict all;
+  all.outcome = Outcome::kEquivalent;
   all.proved = true;
   for (const Input& input : a.inputs) {
     const Node& node = a.nodes[static_cast<std::size_t>(input.node)];
     all.shapes.push_back(fmt::format("{} {}", node.name, to_string(node.types[0])));
   }
+  std::vector<Pair> pairs;
   for (std::size_t k = 0; k < values_a.size(); ++k) {
     const Shape shape = *constant_shape(a.type(values_a[k]).shape);
     if (element_count(shape) == 0) continue;
-    for (const Shape& at : choose_elements(shape, options.elements, random)) {
-      CheckedElement element{names[k], at};
-      const Verdict one = check_element({a, values_a[k]}, {b, values_b[k]}, options, element);
-      element.outcome = one.outcome;
-      element.bits = one.bits;
-      all.elements.push_back(std::move(element));
-      add(one, all);
-      all.outcome = one.outcome;
-      if (one.outcome == Outcome::kEquivalent) continue;
-      all.proved = false;
-      all.reason = fmt::format("{}{}: {}", names[k], to_string(at), one.reason);
-      return all;
+    for (Shape& at : choose_elements(shape, options.elements, random)) {
+      pairs.push_back({{a, values_a[k]}, {b, values_b[k]}, {names[k], std::move(at)}, {}});
     }
   }
+  check_all(pairs, options);
+  for (Pair& pair : pairs) {
+    const Verdict& one = pair.verdict;
+    pair.element.outcome = one.outcome;
+    pair.element.bits = one.bits;
+    all.elements.push_back(pair.element);
+    add(one, all);
+    if (one.outcome == Outcome::kEquivalent) continue;
+    all.proved = false;
+    all.outcome = one.outcome;
+    all.short_of_bits = one.short_of_bits;
+    all.reason =
+        fmt::format("{}{}: {}", pair.element.output, to_string(pair.element.at), one.reason);
+    if (!one.short_of_bits) return all;
+  }
+  if (all.short_of_bits) return all;
   all.reason =
       fmt::format("{} output elements, each with all that it needs, agree", all.elements.size());
   if (all.bits) all.reason += fmt::format(": {:.1f} bits are proved for each", *all.bits);

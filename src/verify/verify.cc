@@ -322,6 +322,7 @@ class Verification {
       return;
     }
     if (!verdict_.proved && verdict_.bits && *verdict_.bits < options_.bits) {
+      verdict_.short_of_bits = true;
       inconclusive(
           fmt::format("all {} output elements agree in {}, which proves {:.1f} of {:.1f} bits",
                       verdict_.compared, passes, *verdict_.bits, options_.bits));
