@@ -193,9 +193,9 @@ def race_minilm(arena, threads):
     shape = []
     if batch > 1:
         model, shape = exported, [batch]
-    classes = "," in args.tokens  # one number of tokens is served by one program
-    best = arena.optimise(model, threads, "minilm", [f"B={n}" for n in shape],
-                          ["--size-classes"] if classes else [])
+    classes = "," in args.tokens  # else the one program is for this number of tokens alone
+    sizes = [f"B={n}" for n in shape] + ([] if classes else [f"T={args.tokens}"])
+    best = arena.optimise(model, threads, "minilm", sizes, ["--size-classes"] if classes else [])
     for tokens in args.tokens.split(","):
         ids = numpy.random.default_rng(7).integers(1000, 30000, [*shape, int(tokens)])
         data = save_arrays(arena.folder / "data" / f"minilm_{batch}_{tokens}", {"input_ids": ids})

@@ -18,6 +18,7 @@
 #include "cli/optimize_report.h"
 #include "lamina/draw.h"
 #include "lamina/io.h"
+#include "lamina/threads.h"
 
 namespace lamina::cli {
 namespace {
@@ -148,8 +149,10 @@ int optimize_for_gpu(const OptimizeCommandOptions& options, Json& report) {
     Json row = optimize_model_for_cuda(graph, cuda, job.folder.string());
     row["name"] = job.name;
     row["model"] = job.model;
-    pictures.push_back(
-        {draw_svg(graph), draw_svg(lamina::load_model((job.folder / "graph.lam").string()))});
+    Graph found = lamina::load_model((job.folder / "graph.lam").string());
+    // Emitters need the machine: those that ship are known by the target's name.
+    if (cuda.machine.empty()) found = with_thread_graphs(found, options.target);
+    pictures.push_back({draw_svg(graph), draw_svg(found)});
     report["programs"].push_back(std::move(row));
   }
   const fs::path root = options.output_dir;
@@ -184,7 +187,10 @@ int optimize_models(const OptimizeCommandOptions& options, Json& report) {
       fmt::print(stderr, "lamina: warning: {}\n", warning);
     }
     write_program(job, graph, programs.back().result);
-    pictures.push_back({draw_svg(graph), draw_svg(programs.back().result.graph)});
+    const Graph& found = programs.back().result.graph;
+    const bool generates = device.name() == "cpu";
+    pictures.push_back(
+        {draw_svg(graph), draw_svg(generates ? with_thread_graphs(found, "cpu") : found)});
     // What the report does not need is dropped: many models would fill the memory.
     programs.back().result.graph = {};
     for (OptimizeResult& each : programs.back().result.classes) each.graph = {};

@@ -6,6 +6,7 @@
 #include "cli/model_options.h"
 #include "lamina/bench.h"
 #include "lamina/draw.h"
+#include "lamina/threads.h"
 
 namespace lamina::cli {
 namespace {
@@ -13,11 +14,14 @@ namespace {
 struct ShowOptions {
   ModelOptions model;
   std::string svg;
+  std::string threads;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     ModelOptions::fields(self.model, visit);
     visit("svg", self.svg, "write a picture of the graph to this file, not the text");
+    visit("threads", self.threads,
+          "show what each pass of the code for this target computes in registers: cpu, cuda:sm_90");
   }
 };
 
@@ -57,7 +61,8 @@ void describe_graph(const Graph& graph, Json& report) {
 }
 
 int show(const ShowOptions& options, Json& report) {
-  const Graph graph = load_model(options.model);
+  Graph graph = load_model(options.model);
+  if (!options.threads.empty()) graph = with_thread_graphs(graph, options.threads);
   if (options.svg.empty()) {
     fmt::print("{}", print_graph(graph));
   } else {

@@ -46,11 +46,12 @@ std::optional<Graph> small_instance(const Graph& prepared, std::int64_t extent,
 }  // namespace
 
 bool is_too_far_off(double off, double unfused) {
-  // The largest of a million roundings' sums moves by some percent when a sum is taken in another
-  // order.
-  constexpr double kSameWorst = 1.1;
+  // The largest error after hundreds of layers is a matter of chance: programs that are equally good
+  // in every region differ in it by a quarter and more. Half of what makes a program numerically
+  // worse (docs/numerics.md).
+  constexpr double kMost = 2.0;
   if (off <= 1.0) return false;
-  return !(std::isfinite(off) && unfused > 1.0 && off <= kSameWorst * unfused);
+  return !(std::isfinite(off) && unfused > 1.0 && off <= kMost * unfused);
 }
 
 bool is_comparable(const Graph& graph) {

@@ -52,14 +52,14 @@ TEST_CASE("a candidate whose loop misses the last, shorter tile is refuted at fu
   CHECK(judge.prove_elements(in_blocks(700, 10), 2).outcome == Outcome::kDifferent);
 }
 
-TEST_CASE("a whole program may be as far off as the unfused one, and no further") {
+TEST_CASE("a whole program may be twice as far off as an unfused one outside the tolerance") {
   CHECK(!is_too_far_off(0.0, 0.0));
   CHECK(!is_too_far_off(1.0, 0.0));
   CHECK(is_too_far_off(1.02, 0.0));
   CHECK(is_too_far_off(1.02, 1.0));
   CHECK(!is_too_far_off(3.0, 3.0));
-  CHECK(!is_too_far_off(3.2, 3.0));  // another order of the same sums
-  CHECK(is_too_far_off(3.6, 3.0));
+  CHECK(!is_too_far_off(1.88, 1.64));  // a detection model of 360 operators
+  CHECK(is_too_far_off(6.1, 3.0));
   CHECK(is_too_far_off(std::numeric_limits<double>::infinity(),
                        std::numeric_limits<double>::infinity()));
 }

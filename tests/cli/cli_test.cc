@@ -211,6 +211,27 @@ TEST_CASE("show draws a model instead of printing it") {
   CHECK(svg.find("f32[4, 8]") != std::string::npos);
 }
 
+TEST_CASE("show has what the generated code keeps in registers") {
+  const Sandbox box;
+  write_all(box.path("m.lam"), R"(lamina 1
+graph g(x: f32[4, 8]) {
+  y = block(x, grid=[4]) {
+    row = load(x, grid=[0], tile=[1, 8])
+    return store(exp(neg(row)), grid=[0], shape=[4, 8])
+  }
+  return y
+}
+)");
+  for (const std::string target : {"cpu", "cuda:sm_90"}) {
+    const Outcome shown = box.lamina("show $/m.lam --threads " + target);
+    CHECK_MESSAGE(shown.status == 0, shown.err);
+    write_all(box.path("threads.lam"), shown.out);
+    CHECK(shown.out.find("= thread(row, ") != std::string::npos);
+    CHECK(box.lamina("check $/m.lam $/threads.lam").status == 0);
+  }
+  box.refuses("show $/m.lam --threads tpu", 2, "'tpu' has no thread graphs");
+}
+
 TEST_CASE("optimize for a GPU that is not here draws and reports what the model says") {
   const Sandbox box;
   write_all(box.path("a.lam"),
@@ -220,7 +241,7 @@ TEST_CASE("optimize for a GPU that is not here draws and reports what the model 
   CHECK_MESSAGE(done.status == 0, done.err);
   const std::string page = read_all(box.path("gpu/report.html"));
   for (const char* part :
-       {"cuda:sm_90", "by the cost model", "lamina-svg", "--target cuda:sm_90"}) {
+       {"cuda:sm_90", "by the cost model", "thread", "lamina-svg", "--target cuda:sm_90"}) {
     CHECK_MESSAGE(page.find(part) != std::string::npos, part);
   }
 }

@@ -532,8 +532,27 @@ void NestWriter::add(Sink sink) {
   sinks_.push_back(std::move(sink));
 }
 
+// The nest in hand. Values that lie in memory already, and loads that are copied, are not computed.
+ThreadPass NestWriter::pass() const {
+  ThreadPass pass;
+  pass.lanes = target_.lanes(needs_double(domain(sinks_[0])) ? 8 : 4);
+  pass.tile = {pass.lanes};
+  for (const Sink& sink : sinks_) {
+    const bool store = sink.kind == Sink::Kind::kStore;
+    const NodeId id = store ? plan_.node(sink.node).inputs[0].node : sink.node;
+    const BlockValue& value = plan_.value(id);
+    const bool kept = sink.kind == Sink::Kind::kKeep || sink.kind == Sink::Kind::kFold;
+    const bool computed = kept ? !value.source : value.form != BlockValue::Form::kMemory;
+    if (computed && std::count(pass.values.begin(), pass.values.end(), id) == 0) {
+      pass.values.push_back(id);
+    }
+  }
+  return pass;
+}
+
 void NestWriter::flush() {
   if (sinks_.empty()) return;
+  passes_.push_back(pass());
   const NodeId tile = domain(sinks_[0]);
   text_ += Nest(plan_, sizes_, tile, needs_double(tile)).write(sinks_);
   sinks_.clear();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "exec/cpu/block_plan.h"
+#include "exec/cpu/thread_graph.h"
 
 namespace lamina::cpu {
 
@@ -25,7 +26,8 @@ struct Sink {
 
 class NestWriter {
  public:
-  NestWriter(const BlockPlan& plan, std::vector<std::string>& sizes) : plan_(plan), sizes_(sizes) {}
+  NestWriter(const BlockPlan& plan, const Target& target, std::vector<std::string>& sizes)
+      : plan_(plan), target_(target), sizes_(sizes) {}
 
   // Adds to the nest in hand, or writes that one and begins another.
   void add(Sink sink);
@@ -33,18 +35,27 @@ class NestWriter {
   void flush();
   // What was written; empties it.
   std::string take();
-  void append(const std::string& text) { text_ += text; }
+  // What `pass` computes, written elsewhere.
+  void append(const std::string& text, ThreadPass pass) {
+    text_ += text;
+    passes_.push_back(std::move(pass));
+  }
+  // What was written so far, in order.
+  const std::vector<ThreadPass>& passes() const { return passes_; }
 
  private:
   NodeId domain(const Sink& sink) const;
   bool fits(const Sink& sink) const;
   bool waits_for(NodeId id, bool root) const;
   bool needs_double(NodeId id) const;
+  ThreadPass pass() const;
 
   const BlockPlan& plan_;
+  const Target& target_;
   std::vector<std::string>& sizes_;
   std::vector<Sink> sinks_;
   std::string text_;
+  std::vector<ThreadPass> passes_;
 };
 
 // Functions that the nests call; NAME in front of their names.

@@ -210,6 +210,20 @@ std::string ProductWriter::write(NodeId id, const Place* onto) {
   return out + close_braces(1 + outer.size() + inner.size());
 }
 
+// Rows are dealt evenly to as few tiles as hold them.
+ThreadPass ProductWriter::pass(NodeId id, std::optional<Value> addend, NodeId next) const {
+  const BlockProduct& product = plan_.products.at(id);
+  const Dim extent = lamina::cpu::product(extents_of(product.form, product.loops.m));
+  std::int64_t rows = shape_.max_rows;
+  if (extent.is_constant()) {
+    const std::int64_t all = std::max<std::int64_t>(1, extent.constant_part());
+    const std::int64_t tiles = (all + rows - 1) / rows;
+    rows = (all + tiles - 1) / tiles;
+  }
+  const int panels = shape_.panels_in_flight(static_cast<int>(rows));
+  return {{next}, addend, {rows, shape_.panel() * panels}, shape_.lanes};
+}
+
 std::string ProductWriter::tiles() const {
   std::string out;
   for (const TileSpec& spec : specs_) out += tiles_text(context_.target, spec);

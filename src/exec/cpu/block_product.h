@@ -7,6 +7,7 @@
 
 #include "exec/cpu/block_plan.h"
 #include "exec/cpu/gemm_text.h"
+#include "exec/cpu/thread_graph.h"
 
 namespace lamina::cpu {
 
@@ -18,6 +19,8 @@ class ProductWriter {
 
   // The product of node `id` into its place or, when it accumulates, onto the state at `onto`.
   std::string write(NodeId id, const Place* onto);
+  // The product of node `id` as a pass; `next`: it, or its sum with `addend`, which lies there.
+  ThreadPass pass(NodeId id, std::optional<Value> addend, NodeId next) const;
   // Definitions of the tiles used so far.
   std::string tiles() const;
 

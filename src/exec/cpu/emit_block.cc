@@ -19,7 +19,7 @@ class BlockEmitter {
       : context_(context),
         plan_(plan_block(context)),
         products_(context, plan_, kernel_),
-        nests_(plan_, kernel_.sizes) {}
+        nests_(plan_, context.target, kernel_.sizes) {}
 
   Kernel emit() {
     kernel_.name = "block";
@@ -36,6 +36,9 @@ class BlockEmitter {
     list_buffers();
     return std::move(kernel_);
   }
+
+  // What emit() wrote, as a graph of three levels.
+  Graph threads() const { return thread_graph(plan_, nests_.passes()); }
 
  private:
   std::string text(const Dim& dim) { return dim_text(dim, kernel_.sizes); }
@@ -59,7 +62,7 @@ class BlockEmitter {
       return;
     } else if (is_product(node)) {
       nests_.flush();
-      nests_.append(products_.write(id, nullptr));
+      nests_.append(products_.write(id, nullptr), products_.pass(id, {}, id));
     } else if (is_fold(node)) {
       nests_.add({Sink::Kind::kFold, id, {}});
     } else {
@@ -75,7 +78,8 @@ class BlockEmitter {
     if (next != update.state) nests_.add({Sink::Kind::kUpdate, next, state});
     if (!accumulation) return;
     nests_.flush();
-    nests_.append(products_.write(accumulation->product, &state));
+    nests_.append(products_.write(accumulation->product, &state),
+                  products_.pass(accumulation->product, accumulation->addend, update.next.node));
   }
 
   static std::string_view phase_name(Phase phase) {
@@ -239,6 +243,13 @@ class BlockEmitter {
 std::vector<Kernel> emit_block(const EmitContext& context) {
   if (auto kernel = emit_convolution(context)) return {std::move(*kernel)};
   return {BlockEmitter(context).emit()};
+}
+
+Graph block_threads(const EmitContext& context) {
+  if (emit_convolution(context)) return context.node.graphs[0];
+  BlockEmitter emitter(context);
+  emitter.emit();
+  return emitter.threads();
 }
 
 }  // namespace lamina::cpu

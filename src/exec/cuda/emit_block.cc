@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "exec/cpu/emit_common.h"
+#include "exec/cpu/thread_graph.h"
 #include "exec/cuda/block_step.h"
 #include "exec/cuda/kernel.h"
 #include "exec/cuda/scalar_text.h"
@@ -38,6 +39,9 @@ class BlockEmitter {
                                parameter_text(kernel_.parameters), head_text() + body);
     return std::move(kernel_);
   }
+
+  // What emit() wrote, as a graph of three levels.
+  Graph threads() const { return cpu::thread_graph(plan_, passes_); }
 
  private:
   // --- steps and barriers
@@ -114,6 +118,20 @@ class BlockEmitter {
     }
   }
 
+  // --- what a thread, or a warp of a product, does in one step
+
+  void note_step(NodeId id) {
+    const cpu::BlockValue& value = plan_.value(id);
+    const bool made = value.form != cpu::BlockValue::Form::kMemory || value.computed;
+    if (made) passes_.push_back({{id}, {}, {1}, 1});
+  }
+  void note_product(NodeId id, std::optional<Value> addend, NodeId next) {
+    constexpr std::int64_t kRows = 16, kColumns = 8, kWarp = 32;  // of a piece
+    const ProductFormat format = steps_.format(id);
+    const Dims tile{kRows * format.row_pieces, kColumns * format.column_pieces};
+    passes_.push_back({{next}, addend, tile, kWarp});
+  }
+
   // --- phases
 
   void write_phase(Phase phase) {
@@ -128,14 +146,19 @@ class BlockEmitter {
     const Node& node = plan_.node(id);
     const cpu::BlockValue& value = plan_.value(id);
     if (node.op->name == "store") {
+      const NodeId stored = node.inputs[0].node;
+      if (plan_.value(stored).form != cpu::BlockValue::Form::kMemory) note_step(stored);
       add(steps_.elementwise(id, value.place));
     } else if (node.op->name == "input" || !value.computed) {
       return;
     } else if (cpu::is_product(node)) {
+      note_product(id, {}, id);
       add(steps_.product(id, nullptr));
     } else if (cpu::is_fold(node)) {
+      note_step(id);
       add(steps_.fold(id));
     } else {
+      note_step(id);
       add(steps_.elementwise(id, value.place));
     }
   }
@@ -144,13 +167,22 @@ class BlockEmitter {
     const Update& update = plan_.graph.updates[u];
     const cpu::Place& state = plan_.value(update.state).place;
     const auto& accumulation = plan_.accumulations[u];
+    const auto note_sum = [&] {
+      note_product(accumulation->product, accumulation->addend, update.next.node);
+    };
     if (const auto found = registers_.find(u); found != registers_.end()) {
+      note_sum();
       add(steps_.accumulation(accumulation->product, found->second));
       return;
     }
     const NodeId next = accumulation ? accumulation->addend.node : update.next.node;
-    if (next != update.state) add(steps_.elementwise(next, state));
-    if (accumulation) add(steps_.product(accumulation->product, &state));
+    if (next != update.state) {
+      if (plan_.value(next).form != cpu::BlockValue::Form::kMemory) note_step(next);
+      add(steps_.elementwise(next, state));
+    }
+    if (!accumulation) return;
+    note_sum();
+    add(steps_.product(accumulation->product, &state));
   }
 
   // --- cuts
@@ -317,6 +349,7 @@ class BlockEmitter {
   StepWriter steps_;
   std::map<std::size_t, std::string> registers_;  // per update: what holds its sums
   std::string text_;
+  std::vector<cpu::ThreadPass> passes_;
   std::set<std::string> written_, read_;  // since the last barrier
 };
 
@@ -324,6 +357,12 @@ class BlockEmitter {
 
 std::vector<Kernel> emit_block(const EmitContext& context) {
   return {BlockEmitter(context).emit()};
+}
+
+Graph block_threads(const EmitContext& context) {
+  BlockEmitter emitter(context);
+  emitter.emit();
+  return emitter.threads();
 }
 
 }  // namespace lamina::cuda

@@ -43,6 +43,9 @@ std::vector<Kernel> emit_block(const EmitContext& context);  // emit_block.cc
 std::vector<Kernel> emit_plain(const EmitContext& context);  // emit_plain.cc: without blocks
 std::vector<Kernel> emit(const EmitContext& context);        // by the operator's kind
 
+// The inner graph of a block node with what each step of its kernel computes as a thread node.
+Graph block_threads(const EmitContext& context);  // emit_block.cc
+
 // A whole translation unit: prelude and kernels under their names.
 std::string translation_unit(const std::vector<Kernel>& kernels);
 

@@ -1,5 +1,6 @@
-// thread: an inner graph of level thread, computed element by element in registers. Its meaning is
-// that of its nodes, one after the other.
+// thread: an inner graph of level thread, computed in registers, element by element or tile by tile.
+// Its meaning is that of its nodes, one after the other. `tile` says how many elements are in
+// registers at once (of a product: rows by columns), `lanes` on how many one instruction works.
 #include "base/check.h"
 #include "graph/regions.h"
 
@@ -19,6 +20,8 @@ OpDef thread() {
           .kind = Kind::kRegion,
           .min_inputs = 0,
           .max_inputs = -1,
+          .attrs = {{"tile", AttrKind::kDims, Dims{}},
+                    {"lanes", AttrKind::kInteger, std::int64_t{1}}},
           .infer = infer,
           .expand = [](const NodeView& node) { return node.graphs[0]; }};
 }
