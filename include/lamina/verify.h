@@ -125,7 +125,7 @@ struct Verdict {
   // `equivalent` without any chance of error: both graphs have the same exact normal form, at the
   // shapes that are listed. Only tried for small graphs of constant shapes without branches.
   bool proved = false;
-  std::optional<double> bits;       // proved, -log2 of the error, rounded down; empty: not computed
+  std::optional<double> bits;  // proved, -log2 of the error, rounded down; empty: not computed
   // `inconclusive` for no other reason than that: everything was compared and agreed in all passes,
   // which proves fewer bits than were asked for.
   bool short_of_bits = false;

@@ -15,6 +15,9 @@ using Divisors = std::vector<std::pair<std::uint32_t, std::int32_t>>;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t kMostRanges = 32;
+// Of all supports; when there are more, supersets of few ranges must do, so that memory lasts.
+constexpr std::size_t kManyRanges = 16 << 20;
+constexpr std::size_t kFewRanges = 2;
 constexpr std::size_t kFewValues = 64;
 // Numbers of the supports that have nothing but marks, where there are no others.
 constexpr std::uint32_t kUncounted = 1, kUndecided = 2;
@@ -134,9 +137,11 @@ std::uint32_t BoundAlgebra::intern(Support support) const {
   if (!traced()) {
     return (support.uncounted ? kUncounted : 0) | (support.undecided ? kUndecided : 0);
   }
-  support.vars.coarsen(kMostRanges);
-  support.nonlinear.coarsen(kMostRanges);
-  support.gates.coarsen(kMostRanges);
+  const std::size_t most = stored_ranges_ < kManyRanges ? kMostRanges : kFewRanges;
+  for (Ranges* ranges : {&support.vars, &support.nonlinear, &support.gates}) {
+    ranges->coarsen(most);
+    stored_ranges_ += ranges->list().size();
+  }
   const auto [at, added] =
       support_numbers_.try_emplace(support, static_cast<std::uint32_t>(supports_.size()));
   if (added) supports_.push_back(std::move(support));

@@ -182,6 +182,7 @@ class BoundAlgebra : public Algebra {
     std::size_t operator()(const Support& support) const;
   };
   mutable std::unordered_map<Support, std::uint32_t, SupportHash> support_numbers_;
+  mutable std::size_t stored_ranges_ = 0;
   mutable std::unordered_map<std::uint64_t, std::uint32_t> unions_;
   mutable std::unordered_map<std::uint64_t, std::uint64_t> sums_, products_;
   mutable std::map<std::tuple<std::uint64_t, std::uint64_t, double>, std::uint64_t> uniform_sums_;

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -16,7 +17,8 @@
 namespace lamina {
 namespace {
 
-constexpr double kMostPoints = 4e6;  // of one element
+constexpr double kMostPoints = 6e5;  // of one element in one graph; bounds take 2 kB for each
+constexpr double kFewPoints = 1e5;   // in both graphs: then elements are checked at the same time
 
 // Outputs, then the next values of states, as value_names() calls them.
 std::vector<Value> compared_values(const Graph& graph) {
@@ -75,9 +77,9 @@ std::pair<Cone, Cone> cones(const Side& a, const Side& b, const Box& box) {
           make_cone(b.graph, b.value, box, kMostPoints, parts)};
 }
 
-// Notes in `element` what its place needs.
+// Notes in `element` what its place needs. One thread at a time holds `heavy` for a large one.
 Verdict check_element(const Side& a, const Side& b, const VerifyOptions& options,
-                      CheckedElement& element) {
+                      CheckedElement& element, std::mutex& heavy) {
   VerifyOptions each = options;
   each.elements = 0;
   each.shrink = 0;
@@ -85,6 +87,8 @@ Verdict check_element(const Side& a, const Side& b, const VerifyOptions& options
   try {
     const auto [x, y] = cones(a, b, {element.at, Shape(element.at.size(), 1)});
     element.operations = x.points + y.points;
+    std::unique_lock lock(heavy, std::defer_lock);
+    if (element.operations > kFewPoints) lock.lock();
     return verify(x.graph, y.graph, each);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kUnsupported) throw;
@@ -106,12 +110,13 @@ struct Pair {
 // On all cores, unless primes are shared: who draws them first decides what they are.
 void check_all(std::vector<Pair>& pairs, const VerifyOptions& options) {
   const auto count = static_cast<std::int64_t>(pairs.size());
-  ThreadPool pool(options.primes ? 1 : static_cast<int>(std::clamp<std::int64_t>(
-                                           count, 1, usable_cores())));
+  ThreadPool pool(
+      options.primes ? 1 : static_cast<int>(std::clamp<std::int64_t>(count, 1, usable_cores())));
+  std::mutex heavy;
   pool.parallel_for(count, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t i = begin; i < end; ++i) {
       Pair& pair = pairs[static_cast<std::size_t>(i)];
-      pair.verdict = check_element(pair.a, pair.b, options, pair.element);
+      pair.verdict = check_element(pair.a, pair.b, options, pair.element, heavy);
     }
   });
 }
