@@ -1,0 +1,215 @@
+// Graph pipeline parallelism (GraphPipe, arXiv:2406.17145): a network as a planner sees it, the
+// machines it runs on, and plans that cut it into a directed acyclic graph of stages.
+//
+// Units: seconds, bytes, samples. Doubles hold bytes too: profiles give fractions of a sample.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lamina/graph.h"
+
+namespace lamina::pipeline {
+
+// One operator of a network. A pass over n samples takes fixed_s + n times its rate.
+struct Operator {
+  std::string name;
+  double forward_s = 0.0;          // a sample
+  double input_gradient_s = 0.0;   // a sample: the gradient with respect to what came in
+  double weight_gradient_s = 0.0;  // a sample: the gradient with respect to its parameters
+  double fixed_s = 0.0;            // a pass that takes any time, whatever the number of samples
+  double parameter_bytes = 0.0;
+  double saved_bytes = 0.0;  // a sample: kept from its forward to its backward pass, inputs apart
+  double workspace_bytes = 0.0;  // a sample: needed only while it runs
+
+  bool operator==(const Operator&) const = default;
+};
+
+// What goes from one operator to another; its gradient comes back. Several edges of one operator
+// carry the same tensor: a stage receives it once.
+struct Edge {
+  int from = 0;
+  int to = 0;
+  double bytes = 0.0;  // a sample
+
+  bool operator==(const Edge&) const = default;
+};
+
+// A network. Edges go from smaller to larger indices of operators.
+struct Computation {
+  std::string name;
+  std::vector<Operator> operators;
+  std::vector<Edge> edges;
+  double optimizer_ratio = 2.0;  // bytes of optimiser state per byte of parameters; AdamW: 2
+
+  bool operator==(const Computation&) const = default;
+};
+
+// Throws kInvalidArgument that names the operator or edge: an edge that goes back or leaves the
+// list, a cost that is negative or no number.
+void validate(const Computation& computation);
+
+// Reads our JSON (docs/formats.md), a `graph.txt` of PipeDream's profiler, whose times and sizes
+// are those of `batch` samples, or Piper's JSON (its operators without tensor parallelism and
+// recomputation). Throws kInvalidArgument that names file, place, and what was expected.
+Computation load_computation(const std::string& path, double batch = 1.0);
+Computation parse_computation(std::string_view text, std::string_view source, double batch = 1.0);
+std::string to_json(const Computation& computation);
+
+struct DeviceSpec {
+  double memory_bytes = 0.0;
+  double speed = 1.0;  // times of operators are divided by it
+  int node = 0;
+
+  bool operator==(const DeviceSpec&) const = default;
+};
+// Of one device, or of a node towards other nodes. Each way has its own, and messages wait for each
+// other.
+struct Link {
+  double bytes_per_s = 0.0;
+  double latency_s = 0.0;
+
+  bool operator==(const Link&) const = default;
+};
+struct Cluster {
+  std::vector<DeviceSpec> devices;
+  Link inside;   // of a device, towards devices of its node
+  Link between;  // of a node, shared by its devices
+
+  bool operator==(const Cluster&) const = default;
+};
+
+// Equal devices in nodes of `per_node`, with one kind of link.
+Cluster uniform_cluster(int devices, double memory_bytes, const Link& link, int per_node);
+void validate(const Cluster& cluster);
+Cluster load_cluster(const std::string& path);
+Cluster parse_cluster(std::string_view text, std::string_view source);
+std::string to_json(const Cluster& cluster);
+
+enum class ScheduleKind : std::uint8_t {
+  kGPipe,   // all forward passes, then all backward passes
+  kOneF1B,  // backward passes before forward passes, with a limit of micro-batches in flight
+  kSplit,   // the same, weight gradients where there is time for them
+};
+std::string_view name(ScheduleKind kind);
+ScheduleKind parse_schedule_kind(std::string_view text);  // throws kInvalidArgument, lists all
+
+// A part of the network, and the devices that run it, each on an equal share of every micro-batch.
+struct Stage {
+  std::vector<int> operators;    // ascending
+  std::vector<int> devices;      // of the cluster
+  int micro_batch = 1;           // samples of one pass, of all devices together
+  int in_flight = 1;             // micro-batches between their forward and their backward pass
+  bool recompute = false;        // keeps only what comes in, and runs forward again
+  bool shard_optimizer = false;  // a device keeps its share of the optimiser's state (ZeRO-1)
+
+  bool operator==(const Stage&) const = default;
+};
+
+struct Plan {
+  std::string computation;  // its name
+  std::string planner;      // who made the plan
+  int batch = 1;            // samples of one iteration
+  ScheduleKind schedule = ScheduleKind::kOneF1B;
+  std::vector<Stage> stages;
+
+  bool operator==(const Plan&) const = default;
+};
+
+// A tensor that leaves the stage `from` for the stage `to`, once, whoever needs it there.
+struct StageEdge {
+  int from = 0;
+  int to = 0;
+  int producer = 0;    // operator
+  double bytes = 0.0;  // a sample
+
+  bool operator==(const StageEdge&) const = default;
+};
+// Sorted by from, to and producer. Indices into this list name edges in schedules.
+std::vector<StageEdge> stage_edges(const Computation& computation, const Plan& plan);
+
+// Throws kInvalidArgument unless every operator is in one stage, every stage has operators and
+// devices, no device has two stages, micro-batches divide the batch and devices divide
+// micro-batches, and the stage graph has no cycle. That each stage is convex would not be enough
+// for the last (edges a-b, c-d and stages {a, d}, {b, c}).
+void validate(const Computation& computation, const Cluster& cluster, const Plan& plan);
+
+// Stages on the longest path from each stage to a sink of the stage graph, itself included.
+std::vector<int> stages_to_sink(const Computation& computation, const Plan& plan);
+// The largest of them.
+int depth(const Computation& computation, const Plan& plan);
+
+// Sets in_flight of all stages to what 1F1B needs, in samples n_i = b_i at sinks, else the largest
+// n_j + max(b_i, b_j) over successors j (sections 5 and 6 of the paper; its authors' plan files),
+// at most all micro-batches; GPipe: all of them.
+void set_in_flight(const Computation& computation, Plan& plan);
+
+Plan load_plan(const std::string& path);
+Plan parse_plan(std::string_view text, std::string_view source);
+std::string to_json(const Plan& plan);
+
+// Of one stage: seconds of a pass over a micro-batch, and bytes that each of its devices holds.
+struct StageCost {
+  double forward_s = 0.0;
+  double input_gradient_s = 0.0;  // with the forward pass that recomputation runs again
+  double weight_gradient_s = 0.0;
+  double reduce_s = 0.0;         // the sum of the gradients over its devices, once an iteration
+  double parameter_bytes = 0.0;  // parameters, gradients, and the optimiser's state
+  double saved_bytes = 0.0;      // of a micro-batch in flight
+  double workspace_bytes = 0.0;  // while a pass runs
+
+  double backward_s() const { return input_gradient_s + weight_gradient_s; }
+};
+std::vector<StageCost> stage_costs(const Computation& computation, const Cluster& cluster,
+                                   const Plan& plan);
+// What each device of the stages needs at most, however fast the others are: parameters,
+// `in_flight` micro-batches, a workspace, and buffers. Of an edge (i, j) as many micro-batches of j
+// wait in j's buffers as are in flight at i and not at j (where backward passes are split: all),
+// and gradients of all that is in flight at i may wait there: other branches may be slower.
+std::vector<double> stage_memory(const Computation& computation, const Cluster& cluster,
+                                 const Plan& plan);
+
+// Planners, by the names of the command line. All but the first make chains of stages; plans of all
+// are judged by the same costs and the same simulator.
+enum class PlannerKind : std::uint8_t {
+  kGraphPipe,  // dynamic programming over the series-parallel structure; stages form a DAG
+  kPipeDream,  // over antichains, with replication (Narayanan et al., SOSP 2019)
+  kPiper,      // over downsets, with replication and recomputation (arXiv:2106.11226)
+  kIdeals,     // over downsets, without replication (Tarnawski et al., arXiv:2006.16423)
+  kLinear,     // the same over one linear order
+  kAlpa,       // sum of stages + (M - 1) largest, over a linear order (arXiv:2201.12023)
+  kChain,      // equal shares of the time, in a linear order
+};
+std::string_view name(PlannerKind kind);
+PlannerKind parse_planner_kind(std::string_view text);  // throws kInvalidArgument, lists all
+
+struct PlanOptions {
+  int batch = 128;
+  ScheduleKind schedule = ScheduleKind::kOneF1B;
+  int micro_batch = 0;     // 0: the planner chooses, among powers of two that divide the batch
+  bool recompute = false;  // stages may recompute
+  bool shard_optimizer = false;  // stages with several devices may shard the optimiser's state
+  double limit_s = 0.0;          // of the search; 0: none
+};
+struct Planned {
+  std::optional<Plan> plan;  // valid, and within the memory of its devices
+  std::string reason;        // why there is none: "no plan fits ...", "stopped after ..."
+  double search_s = 0.0;
+  std::int64_t states = 0;  // of the dynamic programme
+};
+// Throws kInvalidArgument for options that no plan can keep.
+Planned make_plan(const Computation& computation, const Cluster& cluster, PlannerKind planner,
+                  const PlanOptions& options);
+
+// A network's graph as a computation: what belongs to which operator. Nodes without an operator
+// (-1) are inputs, which every stage that reads them has.
+struct GraphComputation {
+  Graph graph;  // simplified; what `operators` refers to
+  Computation computation;
+  std::vector<int> operators;  // of each node
+};
+
+}  // namespace lamina::pipeline

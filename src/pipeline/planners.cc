@@ -1,0 +1,85 @@
+// The table of planners, and what all of them share.
+#include "pipeline/planners.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "base/check.h"
+#include "lamina/schedule.h"
+
+namespace lamina::pipeline {
+namespace {
+
+struct PlannerEntry {
+  PlannerKind kind;
+  std::string_view name;
+  Planner plan;
+};
+constexpr std::array kPlanners = {PlannerEntry{PlannerKind::kChain, "chain", plan_chain}};
+
+const PlannerEntry& entry(PlannerKind kind) {
+  const auto found = std::find_if(kPlanners.begin(), kPlanners.end(),
+                                  [&](const PlannerEntry& each) { return each.kind == kind; });
+  check(found != kPlanners.end(), "planner {} is not in the table", static_cast<int>(kind));
+  return *found;
+}
+
+}  // namespace
+
+std::string_view name(PlannerKind kind) { return entry(kind).name; }
+
+PlannerKind parse_planner_kind(std::string_view text) {
+  std::string known;
+  for (const PlannerEntry& each : kPlanners) {
+    if (each.name == text) return each.kind;
+    known += (known.empty() ? "" : ", ") + std::string(each.name);
+  }
+  fail(ErrorCode::kInvalidArgument, "there is no planner '{}'; known: {}", text, known);
+}
+
+std::vector<int> micro_batches(const PlanOptions& options) {
+  if (options.micro_batch > 0) return {options.micro_batch};
+  std::vector<int> sizes;
+  for (int size = 1; options.batch % size == 0; size *= 2) sizes.push_back(size);
+  return sizes;
+}
+
+bool fits(const Computation& computation, const Cluster& cluster, const Plan& plan) {
+  const std::vector<double> bytes = stage_memory(computation, cluster, plan);
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    for (const int device : plan.stages[s].devices) {
+      if (bytes[s] > cluster.devices[static_cast<std::size_t>(device)].memory_bytes) return false;
+    }
+  }
+  return true;
+}
+
+double iteration_seconds(const Computation& computation, const Cluster& cluster, const Plan& plan) {
+  return simulate(computation, cluster, plan, make_schedule(computation, cluster, plan))
+      .iteration_s;
+}
+
+Planned make_plan(const Computation& computation, const Cluster& cluster, PlannerKind planner,
+                  const PlanOptions& options) {
+  validate(computation);
+  validate(cluster);
+  require(!computation.operators.empty(), "{}: a network without operators has no plan",
+          computation.name);
+  require(options.batch > 0, "the batch must be positive, got {}", options.batch);
+  require(options.micro_batch >= 0 &&
+              (options.micro_batch == 0 || options.batch % options.micro_batch == 0),
+          "micro-batches of {} do not divide the batch of {}", options.micro_batch, options.batch);
+  const auto start = std::chrono::steady_clock::now();
+  Planned planned = entry(planner).plan(computation, cluster, options);
+  planned.search_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (planned.plan) {
+    validate(computation, cluster, *planned.plan);
+    check(fits(computation, cluster, *planned.plan), "the plan of {} does not fit the memory",
+          name(planner));
+  }
+  return planned;
+}
+
+}  // namespace lamina::pipeline

@@ -1,0 +1,59 @@
+// Stages with equal shares of the time, in the order of the operators, one device each: what one
+// writes by hand.
+#include <algorithm>
+#include <numeric>
+
+#include "base/check.h"
+#include "pipeline/planners.h"
+
+namespace lamina::pipeline {
+namespace {
+
+double seconds(const Operator& op) {
+  return op.forward_s + op.input_gradient_s + op.weight_gradient_s;
+}
+
+// The first operator of each of at most `count` stages.
+std::vector<std::vector<int>> equal_shares(const Computation& computation, int count) {
+  double total = 0.0;
+  for (const Operator& op : computation.operators) total += seconds(op);
+  std::vector<std::vector<int>> shares(1);
+  double before = 0.0;
+  for (std::size_t i = 0; i < computation.operators.size(); ++i) {
+    const double middle = before + 0.5 * seconds(computation.operators[i]);
+    const bool is_next = middle * count >= total * static_cast<double>(shares.size());
+    if (is_next && !shares.back().empty()) shares.emplace_back();
+    shares.back().push_back(static_cast<int>(i));
+    before += seconds(computation.operators[i]);
+  }
+  return shares;
+}
+
+}  // namespace
+
+Planned plan_chain(const Computation& computation, const Cluster& cluster,
+                   const PlanOptions& options) {
+  const auto devices = static_cast<int>(cluster.devices.size());
+  const auto shares = equal_shares(computation, devices);
+  Planned best;
+  double best_s = 0.0;
+  for (const int size : micro_batches(options)) {
+    Plan plan{computation.name, "chain", options.batch, options.schedule, {}};
+    for (std::size_t s = 0; s < shares.size(); ++s) {
+      plan.stages.push_back({shares[s], {static_cast<int>(s)}, size, 1, false, false});
+    }
+    set_in_flight(computation, plan);
+    ++best.states;
+    if (!fits(computation, cluster, plan)) continue;
+    const double iteration_s = iteration_seconds(computation, cluster, plan);
+    if (best.plan && iteration_s >= best_s) continue;
+    best.plan = std::move(plan);
+    best_s = iteration_s;
+  }
+  if (!best.plan) {
+    best.reason = fmt::format("no chain of {} equal stages fits the memory", shares.size());
+  }
+  return best;
+}
+
+}  // namespace lamina::pipeline

@@ -1,0 +1,112 @@
+// What stages cost: seconds of their passes and bytes on their devices.
+#include <algorithm>
+
+#include "lamina/pipeline.h"
+#include "pipeline/stage_graph.h"
+
+namespace lamina::pipeline {
+namespace {
+
+double slowest_speed(const Cluster& cluster, const Stage& stage) {
+  double speed = cluster.devices[static_cast<std::size_t>(stage.devices.front())].speed;
+  for (const int device : stage.devices) {
+    speed = std::min(speed, cluster.devices[static_cast<std::size_t>(device)].speed);
+  }
+  return speed;
+}
+
+// Seconds of a ring all-reduce: every device sends 2 (d - 1) / d of the bytes, in 2 (d - 1) steps.
+double reduce_seconds(const Cluster& cluster, const Stage& stage, double bytes) {
+  const auto devices = static_cast<double>(stage.devices.size());
+  if (devices < 2.0 || bytes <= 0.0) return 0.0;
+  const auto node = [&](int device) {
+    return cluster.devices[static_cast<std::size_t>(device)].node;
+  };
+  const bool one_node = std::all_of(stage.devices.begin(), stage.devices.end(), [&](int device) {
+    return node(device) == node(stage.devices.front());
+  });
+  const Link& link = one_node ? cluster.inside : cluster.between;
+  const double steps = 2.0 * (devices - 1.0);
+  return steps / devices * bytes / link.bytes_per_s + steps * link.latency_s;
+}
+
+double incoming_bytes(const StageGraph& graph, std::size_t stage) {
+  double bytes = 0.0;
+  for (const int e : graph.in[stage]) bytes += graph.edges[static_cast<std::size_t>(e)].bytes;
+  return bytes;
+}
+
+StageCost cost_of(const Computation& computation, const Cluster& cluster, const Stage& stage,
+                  double incoming) {
+  const auto devices = static_cast<double>(stage.devices.size());
+  const double samples = stage.micro_batch / devices;
+  StageCost cost;
+  double parameters = 0.0, saved = 0.0, workspace = 0.0;
+  for (const int index : stage.operators) {
+    const Operator& op = computation.operators[static_cast<std::size_t>(index)];
+    const auto pass = [&](double rate) { return rate > 0.0 ? op.fixed_s + samples * rate : 0.0; };
+    cost.forward_s += pass(op.forward_s);
+    cost.input_gradient_s += pass(op.input_gradient_s);
+    cost.weight_gradient_s += pass(op.weight_gradient_s);
+    parameters += op.parameter_bytes;
+    saved += samples * op.saved_bytes;
+    workspace = std::max(workspace, samples * op.workspace_bytes);
+  }
+  const double speed = slowest_speed(cluster, stage);
+  for (double* seconds : {&cost.forward_s, &cost.input_gradient_s, &cost.weight_gradient_s}) {
+    *seconds /= speed;
+  }
+  if (stage.recompute) cost.input_gradient_s += cost.forward_s;
+  cost.reduce_s = reduce_seconds(cluster, stage, parameters);
+  const double shares = stage.shard_optimizer ? devices : 1.0;
+  cost.parameter_bytes = parameters * (2.0 + computation.optimizer_ratio / shares);
+  cost.saved_bytes = samples * incoming + (stage.recompute ? 0.0 : saved);
+  cost.workspace_bytes = workspace + (stage.recompute ? saved : 0.0);
+  return cost;
+}
+
+int share_size(const Stage& stage) {
+  return stage.micro_batch / static_cast<int>(stage.devices.size());
+}
+
+// Samples that `from` may have sent to a device of `to` which has not begun with them while as much
+// as is allowed is in flight there. `from` has at most its own in flight, and ends none before `to`
+// has: what is in flight at `to` is among it, but for weight gradients that `to` does later.
+int waiting_samples(const Plan& plan, const Stage& from, const Stage& to) {
+  const int sent = from.in_flight * from.micro_batch;
+  const int micro_batches = (sent + to.micro_batch - 1) / to.micro_batch;
+  const int begun = plan.schedule == ScheduleKind::kSplit ? 0 : to.in_flight;
+  return std::max(micro_batches - begun, 0) * share_size(to);
+}
+
+}  // namespace
+
+std::vector<StageCost> stage_costs(const Computation& computation, const Cluster& cluster,
+                                   const Plan& plan) {
+  const StageGraph graph = stage_graph(computation, plan);
+  std::vector<StageCost> costs;
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    costs.push_back(cost_of(computation, cluster, plan.stages[s], incoming_bytes(graph, s)));
+  }
+  return costs;
+}
+
+std::vector<double> stage_memory(const Computation& computation, const Cluster& cluster,
+                                 const Plan& plan) {
+  const StageGraph graph = stage_graph(computation, plan);
+  const std::vector<StageCost> costs = stage_costs(computation, cluster, plan);
+  std::vector<double> bytes;
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    const Stage& stage = plan.stages[s];
+    bytes.push_back(costs[s].parameter_bytes + stage.in_flight * costs[s].saved_bytes +
+                    costs[s].workspace_bytes);
+  }
+  for (const StageEdge& edge : graph.edges) {
+    const auto i = static_cast<std::size_t>(edge.from), j = static_cast<std::size_t>(edge.to);
+    bytes[j] += edge.bytes * waiting_samples(plan, plan.stages[i], plan.stages[j]);
+    bytes[i] += edge.bytes * plan.stages[i].in_flight * share_size(plan.stages[i]);
+  }
+  return bytes;
+}
+
+}  // namespace lamina::pipeline

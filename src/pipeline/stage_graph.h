@@ -1,0 +1,21 @@
+// The stage graph of a plan: neighbours by stage, and an order.
+#pragma once
+
+#include <vector>
+
+#include "lamina/pipeline.h"
+
+namespace lamina::pipeline {
+
+// The stage of every operator; -1: of none. Operators must be in range.
+std::vector<int> stage_of_operators(const Computation& computation, const Plan& plan);
+
+struct StageGraph {
+  std::vector<StageEdge> edges;
+  std::vector<std::vector<int>> out;  // indices into `edges`, by stage
+  std::vector<std::vector<int>> in;
+  std::vector<int> order;  // topological; shorter than the stages where there is a cycle
+};
+StageGraph stage_graph(const Computation& computation, const Plan& plan);
+
+}  // namespace lamina::pipeline
