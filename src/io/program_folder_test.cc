@@ -1,11 +1,11 @@
 // Folders of programs: which class answers, and what is not believed.
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "base/files.h"
+#include "base/temporary_folder.h"
 #include "lamina/error.h"
 #include "lamina/io.h"
 
@@ -14,15 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Folder {
-  std::string path = (fs::temp_directory_path() / "lamina-programs-XXXXXX").string();
-
-  Folder() { REQUIRE(mkdtemp(path.data()) != nullptr); }
-  ~Folder() { fs::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  std::string file(const std::string& name) const { return (fs::path(path) / name).string(); }
+struct Folder : TemporaryFolder {
   void write(const std::string& name, const std::string& text) const {
     write_file_atomically(file(name), text);
   }
@@ -56,7 +48,7 @@ double factor(const Graph& graph) {
 
 std::string message(const Folder& folder, ErrorCode code) {
   try {
-    const ProgramFolder programs(folder.path);
+    const ProgramFolder programs(folder.path());
     for (std::size_t n = 0; n < programs.classes(); ++n) programs.load_class(n);
   } catch (const Error& error) {
     CHECK(error.code() == code);
@@ -69,10 +61,10 @@ std::string message(const Folder& folder, ErrorCode code) {
 
 TEST_CASE("program folder: the class of the sizes answers, else the program of all") {
   const Folder folder;
-  CHECK_FALSE(is_program_folder(folder.path));
-  save_programs(folder.path, kGeneral, example());
-  CHECK(is_program_folder(folder.path));
-  const ProgramFolder programs(folder.path);
+  CHECK_FALSE(is_program_folder(folder.path()));
+  save_programs(folder.path(), kGeneral, example());
+  CHECK(is_program_folder(folder.path()));
+  const ProgramFolder programs(folder.path());
   CHECK(programs.classes() == 3);
   const auto at = [&](std::int64_t b, std::int64_t t) {
     return factor(programs.program_for({{"B", b}, {"T", t}}));
@@ -95,31 +87,31 @@ TEST_CASE("program folder: the class of the sizes answers, else the program of a
 
 TEST_CASE("program folder: load_model binds the sizes that the class has left open") {
   const Folder folder;
-  save_programs(folder.path, kGeneral, example());
-  const Graph bound = load_model(folder.path, {.sizes = {{"B", 2}, {"T", 1}}});
+  save_programs(folder.path(), kGeneral, example());
+  const Graph bound = load_model(folder.path(), {.sizes = {{"B", 2}, {"T", 1}}});
   CHECK(bound.sizes.empty());
   CHECK(factor(bound) == 10);
   CHECK(bound.type(bound.outputs[0].value).shape == Dims{2, 1, 2});
-  CHECK(factor(load_model(folder.path)) == 1);
-  CHECK(load_model(folder.path, {.sizes = {{"T", 1}}}).sizes ==
+  CHECK(factor(load_model(folder.path())) == 1);
+  CHECK(load_model(folder.path(), {.sizes = {{"T", 1}}}).sizes ==
         std::vector<SizeRange>{{"B", 1, 4}});
-  CHECK_THROWS_AS(load_model(folder.path, {.sizes = {{"B", 5}, {"T", 1}}}), Error);
-  CHECK_THROWS_AS(load_model(folder.path, {.sizes = {{"B", 1}, {"T", 1}, {"Q", 1}}}), Error);
+  CHECK_THROWS_AS(load_model(folder.path(), {.sizes = {{"B", 5}, {"T", 1}}}), Error);
+  CHECK_THROWS_AS(load_model(folder.path(), {.sizes = {{"B", 1}, {"T", 1}, {"Q", 1}}}), Error);
 }
 
 TEST_CASE("program folder: classes that were there before are gone") {
   const Folder folder;
-  save_programs(folder.path, kGeneral, example());
-  save_programs(folder.path, kGeneral);
+  save_programs(folder.path(), kGeneral, example());
+  save_programs(folder.path(), kGeneral);
   CHECK_FALSE(fs::exists(folder.file("classes.json")));
   CHECK_FALSE(fs::exists(folder.file("graph_3.lam")));
-  CHECK(ProgramFolder(folder.path).classes() == 0);
-  CHECK(factor(load_model(folder.path, {.sizes = {{"B", 1}, {"T", 1}}})) == 1);
+  CHECK(ProgramFolder(folder.path()).classes() == 0);
+  CHECK(factor(load_model(folder.path(), {.sizes = {{"B", 1}, {"T", 1}}})) == 1);
 }
 
 TEST_CASE("program folder: what is missing or damaged is said") {
   const Folder folder;
-  const auto again = [&] { save_programs(folder.path, kGeneral, example()); };
+  const auto again = [&] { save_programs(folder.path(), kGeneral, example()); };
   again();
   CHECK(message(folder, ErrorCode::kInternal).empty());
   fs::remove(folder.file("classes.json"));
@@ -127,7 +119,7 @@ TEST_CASE("program folder: what is missing or damaged is said") {
         std::string::npos);
   again();
   fs::remove(folder.file("graph.lam"));
-  CHECK(is_program_folder(folder.path));
+  CHECK(is_program_folder(folder.path()));
   CHECK(message(folder, ErrorCode::kNotFound).find("graph.lam") != std::string::npos);
   again();
   fs::remove(folder.file("graph_2.lam"));
@@ -167,7 +159,7 @@ TEST_CASE("program folder: the writer takes only classes of the graph") {
   const auto refused = [&](const ClassProgram& one) {
     auto classes = example();
     classes.push_back(one);
-    CHECK_THROWS_AS(save_programs(folder.path, kGeneral, classes), Error);
+    CHECK_THROWS_AS(save_programs(folder.path(), kGeneral, classes), Error);
   };
   const Graph program = scaled("[B: 1..4, T: 8..9]", "B, T, 2", 2);
   refused({{{"B", 1, 4}, {"T", 8, 9}}, program});   // overlaps

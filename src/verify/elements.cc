@@ -17,7 +17,7 @@
 namespace lamina {
 namespace {
 
-constexpr double kMostPoints = 6e5;  // of one element in one graph; bounds take 2 kB for each
+constexpr double kMostPoints = 2e6;  // of one element in one graph; bounds take 1 kB for each
 constexpr double kFewPoints = 1e5;   // in both graphs: then elements are checked at the same time
 
 // Outputs, then the next values of states, as value_names() calls them.

@@ -139,7 +139,9 @@ constexpr double kFewPasses = 3.0;
 
 PassError pass_error(const Graph& a, const Graph& b, const Pass::Setting& setting, Pass& first,
                      double wanted) {
-  if (first.field().exponents().size() > kManyExponents) {
+  // Without exponentials there is nothing that supports could certify.
+  const std::size_t exponents = first.field().exponents().size();
+  if (exponents == 0 || exponents > kManyExponents) {
     const BoundEvaluation sizes(a, b, setting, first, BoundAlgebra::Detail::kSizes);
     const PassError error = error_of(a, sizes, setting.profile, nullptr);
     if (-kFewPasses * error.by_t1 > wanted) return error;
