@@ -1,0 +1,86 @@
+// lamina plan: tables, files that other commands read, and what it says when there is no plan.
+#include <doctest/doctest.h>
+
+#include "base/json.h"
+#include "lamina/pipeline.h"
+#include "sandbox.h"
+
+using namespace lamina;
+using namespace lamina::test;
+using namespace lamina::pipeline;
+
+namespace {
+
+// Four equal operators in a row: a sample takes 1 s forward and 2 s backward in each.
+std::string chain_of_four() {
+  Computation net;
+  net.name = "four";
+  for (int i = 0; i < 4; ++i) {
+    net.operators.push_back({"op" + std::to_string(i), 1.0, 1.0, 1.0, 0.0, 8.0, 2.0, 0.0});
+    if (i > 0) net.edges.push_back({i - 1, i, 1.0});
+  }
+  return to_json(net);
+}
+
+Json report_of(const Sandbox& box) { return Json::parse(read_all(box.path("report.json"))); }
+
+}  // namespace
+
+TEST_CASE("plan: the chain of equal stages, its numbers and its files") {
+  const Sandbox box;
+  write_all(box.path("four.json"), chain_of_four());
+  const Outcome outcome = box.lamina(
+      "plan $/four.json --planner chain --devices 4 --bandwidth 1e12 --latency 0 --memory 1e6 "
+      "--batch 8 --micro-batch 1 -o $/plan.json --write-cluster $/cluster.json --svg $/p.svg "
+      "--trace $/trace.json --json $/report.json");
+  CHECK_MESSAGE(outcome.status == 0, outcome.err);
+  const Json report = report_of(box);
+  CHECK(report.at("bottleneck_s").real() == doctest::Approx(3.0));
+  CHECK(report.at("iteration_s").real() == doctest::Approx(3.0 * (8 + 4 - 1)).epsilon(1e-6));
+  CHECK(report.at("depth").integer() == 4);
+  CHECK(report.at("in_flight").integer() == 4);
+  CHECK(report.at("memory_bytes").real() > 8.0 * 4);
+  CHECK(report.at("search_s").real() >= 0.0);
+  CHECK(report.at("stages").array().size() == 4);
+  CHECK(report.at("stages").array()[1].at("operators") == Json(Json::Array{1}));
+  const Plan plan = load_plan(box.path("plan.json"));
+  CHECK(plan.batch == 8);
+  validate(load_computation(box.path("four.json")), load_cluster(box.path("cluster.json")), plan);
+  CHECK(read_all(box.path("p.svg")).find("<svg") != std::string::npos);
+  CHECK(Json::parse(read_all(box.path("trace.json"))).find("traceEvents") != nullptr);
+  const Outcome again =
+      box.lamina("simulate $/plan.json $/four.json $/cluster.json --json $/report.json");
+  CHECK(again.status == 0);
+  CHECK(report_of(box).at("iteration_s") == report.at("iteration_s"));
+}
+
+TEST_CASE("plan: the cluster of a file, and the schedule and micro-batch asked for") {
+  const Sandbox box;
+  write_all(box.path("four.json"), chain_of_four());
+  write_all(box.path("two.json"), to_json(uniform_cluster(2, 1e6, {1e12, 0.0}, 1)));
+  const Outcome outcome = box.lamina(
+      "plan $/four.json --planner chain --cluster $/two.json --batch 8 --micro-batch 2 "
+      "--schedule gpipe -o $/plan.json --json $/report.json");
+  CHECK_MESSAGE(outcome.status == 0, outcome.err);
+  CHECK(report_of(box).at("in_flight").integer() == 4);
+  const Plan plan = load_plan(box.path("plan.json"));
+  CHECK(plan.schedule == ScheduleKind::kGPipe);
+  REQUIRE(plan.stages.size() == 2);
+  CHECK(plan.stages[0].micro_batch == 2);
+}
+
+TEST_CASE("plan: no plan, and arguments that make none") {
+  const Sandbox box;
+  write_all(box.path("four.json"), chain_of_four());
+  const std::string plan = "plan $/four.json --planner chain ";
+  box.refuses(plan + "--devices 4 --memory 10 -o $/plan.json --json $/report.json", 5, "fits");
+  CHECK(!std::filesystem::exists(box.path("plan.json")));
+  CHECK(report_of(box).find("search_s") != nullptr);
+  box.refuses(plan, 2, "either --devices N, of at least 1, or --cluster FILE");
+  box.refuses(plan + "--devices 2 --cluster $/c.json", 2, "either --devices N");
+  box.refuses(plan + "--devices 2 --batch 6 --micro-batch 4", 2, "do not divide the batch of 6");
+  box.refuses(plan + "--devices 2 --bandwidth 0", 2, "bytes_per_s must be positive");
+  box.refuses(plan + "--devices 2 --schedule zb", 2, "there is no schedule 'zb'");
+  box.refuses("plan $/four.json --planner best --devices 2", 2, "there is no planner 'best'");
+  box.refuses("plan $/absent.json --planner chain --devices 2", 3, "absent.json");
+}
