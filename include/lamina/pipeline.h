@@ -90,14 +90,17 @@ Cluster parse_cluster(std::string_view text, std::string_view source);
 std::string to_json(const Cluster& cluster);
 
 enum class ScheduleKind : std::uint8_t {
-  kGPipe,   // all forward passes, then all backward passes
-  kOneF1B,  // backward passes before forward passes, with a limit of micro-batches in flight
-  kSplit,   // the same, weight gradients where there is time for them
+  kGPipe,       // all forward passes, then all backward passes
+  kOneF1B,      // backward passes before forward passes, with a limit of micro-batches in flight
+  kSplit,       // the same, weight gradients where there is time for them (ZB-H1 on chains)
+  kZeroBubble,  // the same with nearly twice as many in flight (ZB-H2, arXiv:2401.10241)
 };
 std::string_view name(ScheduleKind kind);
 ScheduleKind parse_schedule_kind(std::string_view text);  // throws kInvalidArgument, lists all
 
 // A part of the network, and the devices that run it, each on an equal share of every micro-batch.
+// Stages with the same devices take turns on them: interleaved pipelines, or a branch and the join
+// behind it, which need not wait for each other's tensors.
 struct Stage {
   std::vector<int> operators;    // ascending
   std::vector<int> devices;      // of the cluster
@@ -105,6 +108,7 @@ struct Stage {
   int in_flight = 1;             // micro-batches between their forward and their backward pass
   bool recompute = false;        // keeps only what comes in, and runs forward again
   bool shard_optimizer = false;  // a device keeps its share of the optimiser's state (ZeRO-1)
+  int run = 1;  // passes of one kind in a row, where there are as many (the k of kFkB)
 
   bool operator==(const Stage&) const = default;
 };
@@ -132,9 +136,9 @@ struct StageEdge {
 std::vector<StageEdge> stage_edges(const Computation& computation, const Plan& plan);
 
 // Throws kInvalidArgument unless every operator is in one stage, every stage has operators and
-// devices, no device has two stages, micro-batches divide the batch and devices divide
-// micro-batches, and the stage graph has no cycle. That each stage is convex would not be enough
-// for the last (edges a-b, c-d and stages {a, d}, {b, c}).
+// devices, stages have the same devices or none in common, micro-batches divide the batch and
+// devices divide micro-batches, and the stage graph has no cycle. That each stage is convex would
+// not be enough for the last (edges a-b, c-d and stages {a, d}, {b, c}).
 void validate(const Computation& computation, const Cluster& cluster, const Plan& plan);
 
 // Stages on the longest path from each stage to a sink of the stage graph, itself included.
@@ -142,9 +146,11 @@ std::vector<int> stages_to_sink(const Computation& computation, const Plan& plan
 // The largest of them.
 int depth(const Computation& computation, const Plan& plan);
 
-// Sets in_flight of all stages to what 1F1B needs, in samples n_i = b_i at sinks, else the largest
-// n_j + max(b_i, b_j) over successors j (sections 5 and 6 of the paper; its authors' plan files),
-// at most all micro-batches; GPipe: all of them.
+// Sets in_flight of all stages to what 1F1B needs, in samples n_i = k_i b_i at sinks, else the
+// largest n_j + max(k_i b_i, k_j b_j) over successors j (b: micro-batch, k: run; sections 5 and 6
+// of the paper; its authors' plan files), at most all micro-batches; interleaved chains: what the
+// order of Megatron-LM needs; zero bubble: twice the largest n_j less one; GPipe: all
+// micro-batches.
 void set_in_flight(const Computation& computation, Plan& plan);
 
 Plan load_plan(const std::string& path);
@@ -171,6 +177,9 @@ std::vector<StageCost> stage_costs(const Computation& computation, const Cluster
 // and gradients of all that is in flight at i may wait there: other branches may be slower.
 std::vector<double> stage_memory(const Computation& computation, const Cluster& cluster,
                                  const Plan& plan);
+// The same by device of the cluster: the sum over its stages.
+std::vector<double> device_memory(const Computation& computation, const Cluster& cluster,
+                                  const Plan& plan);
 
 // Planners, by the names of the command line. All but the first make chains of stages; plans of all
 // are judged by the same costs and the same simulator.
@@ -192,6 +201,7 @@ struct PlanOptions {
   int micro_batch = 0;     // 0: the planner chooses, among powers of two that divide the batch
   bool recompute = false;  // stages may recompute
   bool shard_optimizer = false;  // stages with several devices may shard the optimiser's state
+  int chunks = 1;                // stages of each device that planner `chain` makes (interleaved)
   double limit_s = 0.0;          // of the search; 0: none
 };
 struct Planned {

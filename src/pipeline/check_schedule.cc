@@ -23,41 +23,31 @@ void demand(bool ok, int rank, fmt::format_string<Args...> format, Args&&... arg
        fmt::format(format, std::forward<Args>(args)...));
 }
 
-// The list of one rank by itself: its passes, and messages around them.
-class RankCheck {
+// Of one stage on one rank: its passes, and messages around them.
+class StageCheck {
  public:
-  RankCheck(const Plan& plan, const StageGraph& graph, int rank, const std::vector<Action>& actions)
-      : plan_(plan), graph_(graph), rank_(rank), actions_(actions) {}
-
-  void run() {
-    find_stage();
-    for (const Action& action : actions_) {
-      demand(!updated_, rank_, "{} comes after the update", to_string(action));
-      demand(action.stage == stage_, rank_, "{} is not of its stage {}", to_string(action), stage_);
-      if (is_pass(action.kind)) {
-        pass(action);
-      } else if (is_message(action.kind)) {
-        message(action);
-      } else {
-        last(action);
-      }
-    }
-    demand(updated_, rank_, "there is no update");
+  StageCheck(const Plan& plan, const StageGraph& graph, int rank, int stage)
+      : plan_(plan), graph_(graph), rank_(rank), stage_(stage) {
+    const std::vector<int>& devices = own().devices;
+    place_ = static_cast<int>(std::find(devices.begin(), devices.end(), rank) - devices.begin());
   }
+
+  void take(const Action& action) {
+    demand(!updated_, rank_, "{} comes after the update", to_string(action));
+    if (is_pass(action.kind)) {
+      pass(action);
+    } else if (is_message(action.kind)) {
+      message(action);
+    } else {
+      last(action);
+    }
+  }
+
+  void end() const { demand(updated_, rank_, "there is no update of stage {}", stage_); }
 
  private:
   const Stage& own() const { return plan_.stages[static_cast<std::size_t>(stage_)]; }
   int micro_batches() const { return plan_.batch / own().micro_batch; }
-
-  void find_stage() {
-    for (std::size_t s = 0; s < plan_.stages.size(); ++s) {
-      const std::vector<int>& devices = plan_.stages[s].devices;
-      const auto found = std::find(devices.begin(), devices.end(), rank_);
-      if (found == devices.end()) continue;
-      stage_ = static_cast<int>(s);
-      place_ = static_cast<int>(found - devices.begin());
-    }
-  }
 
   void pass(const Action& action) {
     int& done = action.kind == Kind::kForward          ? forward_
@@ -136,8 +126,7 @@ class RankCheck {
   const Plan& plan_;
   const StageGraph& graph_;
   int rank_;
-  const std::vector<Action>& actions_;
-  int stage_ = -1;
+  int stage_;
   int place_ = 0;
   int forward_ = 0;
   int backward_ = 0;
@@ -147,6 +136,24 @@ class RankCheck {
   bool updated_ = false;
   std::set<std::tuple<bool, int, int>> received_;
 };
+
+// The list of one rank by itself.
+void check_rank(const Plan& plan, const StageGraph& graph, int rank,
+                const std::vector<Action>& actions) {
+  std::map<int, StageCheck> stages;
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    const std::vector<int>& devices = plan.stages[s].devices;
+    if (std::find(devices.begin(), devices.end(), rank) == devices.end()) continue;
+    const auto stage = static_cast<int>(s);
+    stages.emplace(stage, StageCheck(plan, graph, rank, stage));
+  }
+  for (const Action& action : actions) {
+    const auto found = stages.find(action.stage);
+    demand(found != stages.end(), rank, "{} is not of a stage of this rank", to_string(action));
+    found->second.take(action);
+  }
+  for (const auto& [stage, check] : stages) check.end();
+}
 
 // Actions of all ranks, numbered one rank after the other, and who waits for whom.
 class WaitGraph {
@@ -303,7 +310,7 @@ void check_schedule(const Computation& computation, const Plan& plan, const Sche
   for (std::size_t r = 0; r < used.size(); ++r) {
     const auto rank = static_cast<int>(r);
     if (used[r]) {
-      RankCheck(plan, graph, rank, schedule.ranks[r]).run();
+      check_rank(plan, graph, rank, schedule.ranks[r]);
     } else {
       demand(schedule.ranks[r].empty(), rank, "no stage uses it, and it has actions");
     }

@@ -18,11 +18,11 @@ struct NamedKind {
   ScheduleKind kind;
   std::string_view name;
 };
-constexpr std::array kSchedules = {NamedKind{ScheduleKind::kGPipe, "gpipe"},
-                                   NamedKind{ScheduleKind::kOneF1B, "1f1b"},
-                                   NamedKind{ScheduleKind::kSplit, "split"}};
+constexpr std::array kSchedules = {
+    NamedKind{ScheduleKind::kGPipe, "gpipe"}, NamedKind{ScheduleKind::kOneF1B, "1f1b"},
+    NamedKind{ScheduleKind::kSplit, "split"}, NamedKind{ScheduleKind::kZeroBubble, "zero_bubble"}};
 
-// Every index from 0 to count - 1 at most once among the stages.
+// Every member is there, and belongs to no other stage before this one.
 void check_members(const std::vector<int>& members, std::vector<int>& owner, int stage,
                    std::string_view what) {
   require(!members.empty(), "stage {} has no {}s", stage, what);
@@ -33,6 +33,13 @@ void check_members(const std::vector<int>& members, std::vector<int>& owner, int
     require(known < 0, "{} {} is in stage {} and in stage {}", what, member, known, stage);
     known = stage;
   }
+}
+
+bool has_devices_of_earlier(const Plan& plan, std::size_t stage) {
+  const auto end = plan.stages.begin() + static_cast<std::ptrdiff_t>(stage);
+  return std::any_of(plan.stages.begin(), end, [&](const Stage& other) {
+    return other.devices == plan.stages[stage].devices;
+  });
 }
 
 void check_batches(const Plan& plan) {
@@ -48,6 +55,7 @@ void check_batches(const Plan& plan) {
             stage.micro_batch);
     require(stage.in_flight > 0, "stage {}: in_flight must be positive, got {}", s,
             stage.in_flight);
+    require(stage.run > 0, "stage {}: run must be positive, got {}", s, stage.run);
   }
 }
 
@@ -88,6 +96,7 @@ void validate(const Computation& computation, const Cluster& cluster, const Plan
   std::vector<int> devices(cluster.devices.size(), -1);
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
     check_members(plan.stages[s].operators, stages, static_cast<int>(s), "operator");
+    if (has_devices_of_earlier(plan, s)) continue;
     check_members(plan.stages[s].devices, devices, static_cast<int>(s), "device");
   }
   const auto missing = std::find(stages.begin(), stages.end(), -1);
@@ -121,6 +130,7 @@ std::string to_json(const Plan& plan) {
     each["in_flight"] = stage.in_flight;
     each["recompute"] = stage.recompute;
     each["shard_optimizer"] = stage.shard_optimizer;
+    each["run"] = stage.run;
     json["stages"].push_back(std::move(each));
   }
   return json.dump();
@@ -143,7 +153,7 @@ Plan parse_plan(std::string_view text, std::string_view source) {
     plan.stages.push_back({integers(stage, "operators"), integers(stage, "devices"),
                            stage.integer("micro_batch"), stage.integer("in_flight"),
                            stage.flag_or("recompute", false),
-                           stage.flag_or("shard_optimizer", false)});
+                           stage.flag_or("shard_optimizer", false), stage.integer_or("run", 1)});
   }
   return plan;
 }

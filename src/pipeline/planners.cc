@@ -46,11 +46,9 @@ std::vector<int> micro_batches(const PlanOptions& options) {
 }
 
 bool fits(const Computation& computation, const Cluster& cluster, const Plan& plan) {
-  const std::vector<double> bytes = stage_memory(computation, cluster, plan);
-  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
-    for (const int device : plan.stages[s].devices) {
-      if (bytes[s] > cluster.devices[static_cast<std::size_t>(device)].memory_bytes) return false;
-    }
+  const std::vector<double> bytes = device_memory(computation, cluster, plan);
+  for (std::size_t d = 0; d < bytes.size(); ++d) {
+    if (bytes[d] > cluster.devices[d].memory_bytes) return false;
   }
   return true;
 }

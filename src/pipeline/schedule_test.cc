@@ -230,3 +230,85 @@ TEST_CASE("traces and pictures name what happens") {
   CHECK(svg.find("rank 4, stage 4") != std::string::npos);
   CHECK(svg.ends_with("</svg>\n"));
 }
+
+namespace {
+
+// A chain of `devices` times `chunks` equal stages, in turns on the devices.
+Plan interleaved(const Computation& chain, int devices, int batch) {
+  Plan plan = test::stage_per_operator(chain, batch, ScheduleKind::kOneF1B);
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    plan.stages[s].devices = {static_cast<int>(s) % devices};
+  }
+  set_in_flight(chain, plan);
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("stages that share a device take turns: interleaved pipelines") {
+  // The bubble is (p - 1) / (v M) of the work (arXiv:2104.04473, section 2.2), for multiples of p.
+  for (const int devices : {2, 4}) {
+    for (const int chunks : {2, 3}) {
+      for (const int rounds : {1, 2, 5}) {
+        CAPTURE(devices);
+        CAPTURE(chunks);
+        const Computation chain = towers(1, devices * chunks - 1);
+        const int batch = devices * rounds;
+        const Plan plan = interleaved(chain, devices, batch);
+        CHECK(iteration(chain, plan) == 3.0 * (batch * chunks + devices - 1));
+      }
+    }
+  }
+}
+
+TEST_CASE("a branch and the join behind it share a device: the join's tensors come late") {
+  // Two towers of four; the join takes a hundredth of a stage. As stages of their own the join and
+  // the last of a tower cost one step of depth, not two (section 7.5 of the paper prints 4).
+  Computation net = towers(2, 4);
+  for (double* cost : {&net.operators[8].forward_s, &net.operators[8].input_gradient_s,
+                       &net.operators[8].weight_gradient_s}) {
+    *cost = 0.01;
+  }
+  Plan apart = test::stage_per_operator(net, 8, ScheduleKind::kOneF1B);
+  apart.stages[8].devices = apart.stages[7].devices;
+  Plan together = apart;
+  together.stages.pop_back();
+  together.stages[7].operators = {7, 8};
+  set_in_flight(net, together);
+  CHECK(iteration(net, together) == doctest::Approx(3.0 * (8 + 4) + 3 * 0.01 * 8));
+  CHECK(iteration(net, apart) == doctest::Approx(3.0 * (8 + 3) + 3 * 0.01 * 8));
+  check_schedule(net, apart, make_schedule(net, test::enough_devices(net), apart));
+}
+
+TEST_CASE("zero bubble: nearly twice as many in flight, and no device idles between its passes") {
+  const Computation chain = towers(1, 3);
+  const Plan plan = test::stage_per_operator(chain, 12, ScheduleKind::kZeroBubble);
+  CHECK(plan.stages[0].in_flight == 7);
+  CHECK(plan.stages[3].in_flight == 7);
+  const Cluster cluster = test::enough_devices(chain);
+  const Simulated simulated = simulate(chain, cluster, plan, make_schedule(chain, cluster, plan));
+  for (const std::vector<TimedAction>& rank : simulated.ranks) {
+    double first = simulated.iteration_s, last = 0.0;
+    for (const TimedAction& timed : rank) {
+      if (timed.action.kind > Kind::kWeightGradient) continue;
+      first = std::min(first, timed.start_s);
+      last = std::max(last, timed.end_s);
+    }
+    CHECK(last - first == 36.0);
+  }
+}
+
+TEST_CASE("kFkB: passes of one kind come in runs") {
+  const Computation chain = towers(1, 2);
+  Plan plan = test::stage_per_operator(chain, 12, ScheduleKind::kOneF1B);
+  for (Stage& stage : plan.stages) stage.run = 2;
+  set_in_flight(chain, plan);
+  CHECK(plan.stages[0].in_flight == 6);
+  const Schedule schedule = make_schedule(chain, test::enough_devices(chain), plan);
+  std::string kinds;
+  for (const Action& action : schedule.ranks[1]) {
+    if (action.kind == Kind::kForward) kinds += 'F';
+    if (action.kind == Kind::kBackward) kinds += 'B';
+  }
+  CHECK(kinds == "FFFFBBFFBBFFBBFFBBFFBBBB");
+}

@@ -32,6 +32,7 @@ class Links {
     const auto f = static_cast<std::size_t>(from), t = static_cast<std::size_t>(to);
     const auto from_node = static_cast<std::size_t>(cluster_.devices[f].node);
     const auto to_node = static_cast<std::size_t>(cluster_.devices[t].node);
+    if (from == to) return now;  // stages that share a device
     const bool inside = from_node == to_node;
     double& out = inside ? out_[f] : node_out_[from_node];
     double& in = inside ? in_[t] : node_in_[to_node];

@@ -75,7 +75,7 @@ int share_size(const Stage& stage) {
 int waiting_samples(const Plan& plan, const Stage& from, const Stage& to) {
   const int sent = from.in_flight * from.micro_batch;
   const int micro_batches = (sent + to.micro_batch - 1) / to.micro_batch;
-  const int begun = plan.schedule == ScheduleKind::kSplit ? 0 : to.in_flight;
+  const int begun = splits_backward(plan) ? 0 : to.in_flight;
   return std::max(micro_batches - begun, 0) * share_size(to);
 }
 
@@ -105,6 +105,18 @@ std::vector<double> stage_memory(const Computation& computation, const Cluster& 
     const auto i = static_cast<std::size_t>(edge.from), j = static_cast<std::size_t>(edge.to);
     bytes[j] += edge.bytes * waiting_samples(plan, plan.stages[i], plan.stages[j]);
     bytes[i] += edge.bytes * plan.stages[i].in_flight * share_size(plan.stages[i]);
+  }
+  return bytes;
+}
+
+std::vector<double> device_memory(const Computation& computation, const Cluster& cluster,
+                                  const Plan& plan) {
+  const std::vector<double> of_stages = stage_memory(computation, cluster, plan);
+  std::vector<double> bytes(cluster.devices.size(), 0.0);
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    for (const int device : plan.stages[s].devices) {
+      bytes[static_cast<std::size_t>(device)] += of_stages[s];
+    }
   }
   return bytes;
 }

@@ -5,6 +5,8 @@
 #include <map>
 #include <tuple>
 
+#include "pipeline/interleaved.h"
+
 namespace lamina::pipeline {
 
 std::vector<int> stage_of_operators(const Computation& computation, const Plan& plan) {
@@ -77,17 +79,30 @@ int depth(const Computation& computation, const Plan& plan) {
 
 void set_in_flight(const Computation& computation, Plan& plan) {
   const StageGraph graph = stage_graph(computation, plan);
+  if (is_interleaved(plan, graph)) {
+    const std::vector<int> wanted = interleaved_in_flight(plan);
+    for (std::size_t s = 0; s < wanted.size(); ++s) plan.stages[s].in_flight = wanted[s];
+    return;
+  }
   std::vector<int> samples(plan.stages.size(), 0);
   for (auto s = graph.order.rbegin(); s != graph.order.rend(); ++s) {
     Stage& stage = plan.stages[static_cast<std::size_t>(*s)];
     int& own = samples[static_cast<std::size_t>(*s)];
-    own = stage.micro_batch;
+    const int step = stage.run * stage.micro_batch;
+    own = step;
     for (const int e : graph.out[static_cast<std::size_t>(*s)]) {
       const auto to = static_cast<std::size_t>(graph.edges[static_cast<std::size_t>(e)].to);
-      own = std::max(own, samples[to] + std::max(stage.micro_batch, plan.stages[to].micro_batch));
+      const Stage& next = plan.stages[to];
+      own = std::max(own, samples[to] + std::max(step, next.run * next.micro_batch));
     }
+  }
+  const int most = *std::max_element(samples.begin(), samples.end());
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    Stage& stage = plan.stages[s];
+    const bool ahead = plan.schedule == ScheduleKind::kZeroBubble;
+    const int wanted = ahead ? 2 * most - stage.micro_batch : samples[s];
     const int all = plan.batch / stage.micro_batch;
-    const int needed = (own + stage.micro_batch - 1) / stage.micro_batch;
+    const int needed = (wanted + stage.micro_batch - 1) / stage.micro_batch;
     stage.in_flight = plan.schedule == ScheduleKind::kGPipe ? all : std::min(all, needed);
   }
 }

@@ -7,6 +7,11 @@
 
 namespace lamina::pipeline {
 
+// Whether backward passes come as input gradient and weight gradient.
+inline bool splits_backward(const Plan& plan) {
+  return plan.schedule == ScheduleKind::kSplit || plan.schedule == ScheduleKind::kZeroBubble;
+}
+
 // The stage of every operator; -1: of none. Operators must be in range.
 std::vector<int> stage_of_operators(const Computation& computation, const Plan& plan);
 

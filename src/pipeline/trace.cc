@@ -1,7 +1,8 @@
 // Simulated iterations as traces and pictures.
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/json.h"
 #include "base/markup.h"
@@ -67,8 +68,11 @@ class Picture {
   }
 
   void row(std::size_t rank, double top) {
-    const int stage = simulated_.ranks[rank].front().action.stage;
-    text(4, top + 13, fmt::format("rank {}, stage {}", rank, stage));
+    std::set<int> stages;
+    for (const TimedAction& timed : simulated_.ranks[rank]) stages.insert(timed.action.stage);
+    text(4, top + 13,
+         fmt::format("rank {}, stage{} {}", rank, stages.size() > 1 ? "s" : "",
+                     fmt::join(stages, ", ")));
     text(4, top + 31, fmt::format("{:.3g} MB", simulated_.peak_bytes[rank] / 1e6));
     for (const TimedAction& timed : simulated_.ranks[rank]) bar(timed, top);
     curve(simulated_.memory[rank], top + kBar + 2);

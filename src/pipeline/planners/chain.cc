@@ -1,5 +1,6 @@
-// Stages with equal shares of the time, in the order of the operators, one device each: what one
-// writes by hand.
+// Stages with equal shares of the time, in the order of the operators, one device each (or, with
+// chunks, every device several in turn: interleaved pipelines, arXiv:2104.04473, section 2.2): what
+// one writes by hand.
 #include <algorithm>
 #include <numeric>
 
@@ -34,13 +35,14 @@ std::vector<std::vector<int>> equal_shares(const Computation& computation, int c
 Planned plan_chain(const Computation& computation, const Cluster& cluster,
                    const PlanOptions& options) {
   const auto devices = static_cast<int>(cluster.devices.size());
-  const auto shares = equal_shares(computation, devices);
+  const auto shares = equal_shares(computation, devices * options.chunks);
   Planned best;
   double best_s = 0.0;
   for (const int size : micro_batches(options)) {
     Plan plan{computation.name, "chain", options.batch, options.schedule, {}};
     for (std::size_t s = 0; s < shares.size(); ++s) {
-      plan.stages.push_back({shares[s], {static_cast<int>(s)}, size, 1, false, false});
+      const auto device = static_cast<int>(s) % devices;
+      plan.stages.push_back({.operators = shares[s], .devices = {device}, .micro_batch = size});
     }
     set_in_flight(computation, plan);
     ++best.states;
