@@ -42,22 +42,25 @@ struct SimulateCommandOptions {
 
 void describe_stages(const Plan& plan, const std::vector<double>& bounds,
                      const Simulated& simulated, Json& report) {
-  fmt::print("\n{:>5} {:>9} {:>7} {:>11} {:>9} {:>9} {:>12} {:>12}\n", "stage", "operators",
-             "devices", "micro-batch", "in flight", "allowed", "peak MB", "predicted MB");
+  fmt::print("\n{:>5} {:>9} {:>7} {:>11} {:>9} {:>9} {:>14} {:>14}\n", "stage", "operators",
+             "devices", "micro-batch", "in flight", "allowed", "device peak MB", "at most MB");
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
     const Stage& stage = plan.stages[s];
-    double peak = 0.0;
-    for (const int device : stage.devices) {
-      peak = std::max(peak, simulated.peak_bytes[static_cast<std::size_t>(device)]);
-    }
-    fmt::print("{:>5} {:>9} {:>7} {:>11} {:>9} {:>9} {:>12.3f} {:>12.3f}\n", s,
+    const auto most = [&](const std::vector<double>& bytes) {
+      double of_all = 0.0;
+      for (const int d : stage.devices)
+        of_all = std::max(of_all, bytes[static_cast<std::size_t>(d)]);
+      return of_all;
+    };
+    const double peak = most(simulated.peak_bytes), bound = most(bounds);
+    fmt::print("{:>5} {:>9} {:>7} {:>11} {:>9} {:>9} {:>14.3f} {:>14.3f}\n", s,
                stage.operators.size(), stage.devices.size(), stage.micro_batch,
-               simulated.peak_in_flight[s], stage.in_flight, peak / 1e6, bounds[s] / 1e6);
+               simulated.peak_in_flight[s], stage.in_flight, peak / 1e6, bound / 1e6);
     Json row;
     row["in_flight"] = simulated.peak_in_flight[s];
     row["allowed"] = stage.in_flight;
     row["peak_bytes"] = peak;
-    row["predicted_bytes"] = bounds[s];
+    row["predicted_bytes"] = bound;
     report["stages"].push_back(std::move(row));
   }
 }
@@ -79,7 +82,7 @@ int simulate_plan(const SimulateCommandOptions& options, Json& report) {
   report["iteration_s"] = simulated.iteration_s;
   report["bubble"] = simulated.bubble;
   report["depth"] = stages;
-  describe_stages(plan, stage_memory(computation, cluster, plan), simulated, report);
+  describe_stages(plan, device_memory(computation, cluster, plan), simulated, report);
   if (!options.write_schedule.empty()) {
     write_file_atomically(options.write_schedule, print_schedule(schedule));
   }

@@ -43,10 +43,12 @@ class Picture {
   }
 
   std::string draw() {
-    const double height = kTop + kRow * static_cast<double>(rows_.size()) + kTop;
+    const double bottom = kTop + kRow * static_cast<double>(rows_.size());
+    const double height = bottom + kBottom;
     svg_ = fmt::format(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-        "height=\"{1}\" font-family=\"sans-serif\" font-size=\"11\">\n"
+        "height=\"{1}\" style=\"max-width:100%;height:auto\" font-family=\"sans-serif\" "
+        "font-size=\"11\">\n"
         "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
         kLeft + kWidth + kRight, height);
     text(kLeft, kTop - 8,
@@ -56,11 +58,14 @@ class Picture {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       row(rows_[i], kTop + kRow * static_cast<double>(i));
     }
+    axis(bottom);
+    legend(bottom + 32);
     return svg_ + "</svg>\n";
   }
 
  private:
-  static constexpr double kWidth = 1100.0, kLeft = 110.0, kRight = 20.0, kTop = 30.0;
+  static constexpr double kWidth = 1100.0, kLeft = 110.0, kRight = 36.0, kTop = 30.0,
+                          kBottom = 56.0;
   static constexpr double kRow = 44.0, kBar = 18.0, kCurve = 16.0;
 
   void text(double x, double y, const std::string& words) {
@@ -76,6 +81,34 @@ class Picture {
     text(4, top + 31, fmt::format("{:.3g} MB", simulated_.peak_bytes[rank] / 1e6));
     for (const TimedAction& timed : simulated_.ranks[rank]) bar(timed, top);
     curve(simulated_.memory[rank], top + kBar + 2);
+  }
+
+  void axis(double y) {
+    constexpr int kTicks = 8;
+    for (int i = 0; i <= kTicks; ++i) {
+      const double share = static_cast<double>(i) / kTicks;
+      const double x = kLeft + kWidth * share;
+      svg_ += fmt::format(
+          "<path d=\"M{0:.1f} {1:.1f} v4\" stroke=\"#444\"/><text x=\"{0:.1f}\" y=\"{2:.1f}\" "
+          "text-anchor=\"middle\">{3:.3g} s</text>\n",
+          x, y, y + 15, simulated_.iteration_s * share);
+    }
+  }
+
+  // What the colours mean: those of micro-batch 0.
+  void legend(double y) {
+    double x = kLeft;
+    for (const Kind kind : {Kind::kForward, Kind::kBackward, Kind::kWeightGradient, Kind::kReduce,
+                            Kind::kReceiveForward}) {
+      svg_ +=
+          fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"12\" height=\"12\" fill=\"{}\"/>\n",
+                      x, y, color({kind, 0, 0, 0}));
+      const std::string label =
+          kind == Kind::kBackward ? "backward or input gradient" : words({kind, 0, 0, 0});
+      text(x + 16, y + 10, label);
+      x += 40.0 + 6.0 * static_cast<double>(label.size());
+    }
+    text(x, y + 10, "a colour and number for each micro-batch; grey curves: memory held");
   }
 
   void bar(const TimedAction& timed, double top) {
