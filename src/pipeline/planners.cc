@@ -16,7 +16,11 @@ struct PlannerEntry {
   std::string_view name;
   Planner plan;
 };
-constexpr std::array kPlanners = {PlannerEntry{PlannerKind::kChain, "chain", plan_chain}};
+constexpr std::array kPlanners = {
+    PlannerEntry{PlannerKind::kIdeals, "ideals", plan_ideals},
+    PlannerEntry{PlannerKind::kLinear, "linear", plan_linear},
+    PlannerEntry{PlannerKind::kChain, "chain", plan_chain},
+};
 
 const PlannerEntry& entry(PlannerKind kind) {
   const auto found = std::find_if(kPlanners.begin(), kPlanners.end(),

@@ -11,6 +11,10 @@ using Planner = Planned (*)(const Computation& computation, const Cluster& clust
 
 Planned plan_chain(const Computation& computation, const Cluster& cluster,
                    const PlanOptions& options);
+Planned plan_ideals(const Computation& computation, const Cluster& cluster,
+                    const PlanOptions& options);
+Planned plan_linear(const Computation& computation, const Cluster& cluster,
+                    const PlanOptions& options);
 
 // Micro-batches to try: that of the options, or the powers of two that divide the batch.
 std::vector<int> micro_batches(const PlanOptions& options);

@@ -1,0 +1,75 @@
+// Our planners' algorithms on the inputs and the cost models of the originals, against what the
+// originals' programs give. LAMINA_PIPELINE_GRAPHS names the folder of the inputs.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstdlib>
+
+#include "pipeline/planners/dnn_partitioning_for_test.h"
+
+using namespace lamina;
+using namespace lamina::pipeline;
+using Mode = test::DnnPartitioning::Mode;
+
+namespace {
+
+// Empty, with a message, where there are no inputs.
+std::string input(const std::string& name) {
+  const char* folder = std::getenv("LAMINA_PIPELINE_GRAPHS");
+  if (folder != nullptr) return std::string(folder) + "/" + name;
+  MESSAGE("skipped: LAMINA_PIPELINE_GRAPHS names no folder with ", name);
+  return {};
+}
+
+// What `run` gives, and a line with the seconds that it took.
+template <class Run>
+auto timed(const std::string& what, Run&& run) {
+  const auto start = std::chrono::steady_clock::now();
+  auto result = run();
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+  MESSAGE(what, ": ", spent.count(), " s");
+  return result;
+}
+
+// Equal to `digits` significant ones.
+void same(double ours, double golden, int digits) {
+  CHECK(fmt::format("{:.{}g}", ours, digits) == fmt::format("{:.{}g}", golden, digits));
+}
+
+struct DnnRow {
+  const char* name;
+  int downsets;
+  double ideals, linear, pipedream, one_device;  // milliseconds
+};
+
+void check_row(const DnnRow& row) {
+  const std::string path = input(fmt::format("dnn_partitioning/{}.json", row.name));
+  if (path.empty()) return;
+  CAPTURE(path);
+  const auto solve = [&](Mode mode, int accelerators) {
+    return timed(fmt::format("{}, mode {}", row.name, static_cast<int>(mode)),
+                 [&] { return test::DnnPartitioning(path).solve(mode, accelerators); });
+  };
+  const int all = test::DnnPartitioning(path).accelerators();
+  const auto [least, downsets] = solve(Mode::kIdeals, all);
+  same(least, row.ideals, 6);
+  CHECK(downsets == row.downsets);
+  same(solve(Mode::kLinear, all).first, row.linear, 6);
+  same(solve(Mode::kPipeDream, all).first, row.pipedream, 6);
+  same(test::DnnPartitioning(path).one_accelerator_s(), row.one_device, 6);
+}
+
+}  // namespace
+
+TEST_CASE("dnn-partitioning's least loads") {
+  check_row({"bert24_inference", 30, 17.7899, 17.7899, 17.7899, 92.406});
+  check_row({"bert24_training", 30, 41.7458, 41.7458, 187.914, 217.813});
+  check_row({"resnet50_inference", 242, 33.7747, 33.7747, 39.3981, 201.45});
+  check_row({"resnet50_training", 242, 78.6318, 78.6498, 83.6744, 462.381});
+}
+
+TEST_SUITE("slow") {
+  TEST_CASE("dnn-partitioning's least load of GNMT") {
+    check_row({"gnmt_inference", 17914, 32.9107, 33.0326, 33.0311, 182.563});
+  }
+}
