@@ -119,11 +119,14 @@ struct Plan {
   int batch = 1;            // samples of one iteration
   ScheduleKind schedule = ScheduleKind::kOneF1B;
   std::vector<Stage> stages;
+  bool chain = false;  // every stage also waits for the one before: a pipeline that is no graph
 
   bool operator==(const Plan&) const = default;
 };
 
-// A tensor that leaves the stage `from` for the stage `to`, once, whoever needs it there.
+// A tensor that leaves the stage `from` for the stage `to`, once, whoever needs it there. Between
+// neighbours of a chain that share no tensor an edge of 0 bytes, from the last operator: `to` waits
+// for an empty message.
 struct StageEdge {
   int from = 0;
   int to = 0;

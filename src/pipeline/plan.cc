@@ -121,6 +121,7 @@ std::string to_json(const Plan& plan) {
   json["planner"] = plan.planner;
   json["batch"] = plan.batch;
   json["schedule"] = name(plan.schedule);
+  if (plan.chain) json["chain"] = true;
   json["stages"] = Json::Array();
   for (const Stage& stage : plan.stages) {
     Json each;
@@ -148,6 +149,7 @@ Plan parse_plan(std::string_view text, std::string_view source) {
   } catch (const Error& error) {
     fail(error.code(), "{}: {}", source, error.what());
   }
+  plan.chain = fields.flag_or("chain", false);
   for (const Json& each : fields.array("stages")) {
     const JsonFields stage(each, fmt::format("{}: stage {}", source, plan.stages.size()));
     plan.stages.push_back({integers(stage, "operators"), integers(stage, "devices"),

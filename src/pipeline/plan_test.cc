@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "lamina/error.h"
 #include "lamina/pipeline.h"
+#include "lamina/schedule.h"
 #include "pipeline/random_plan_for_test.h"
 
 using namespace lamina;
@@ -69,6 +70,28 @@ TEST_CASE("different micro-batches: a stage holds the larger of its own and its 
         10);  // Fig. 5 of the paper: 12 with micro-batches of 4, 10 here
   CHECK(plan.stages[1].in_flight == 4);
   CHECK(plan.stages[2].in_flight == 1);
+}
+
+TEST_CASE("stages of a chain wait for the one before") {
+  // Two branches that join.
+  const Computation net = network(5, {{0, 2, 8.0}, {1, 3, 8.0}, {2, 4, 8.0}, {3, 4, 8.0}});
+  Plan plan = test::stage_per_operator(net, 16, ScheduleKind::kOneF1B);
+  CHECK(depth(net, plan) == 3);
+  plan.chain = true;
+  CHECK(depth(net, plan) == 5);
+  set_in_flight(net, plan);
+  CHECK(plan.stages[0].in_flight == 5);
+  const std::vector<StageEdge> edges = stage_edges(net, plan);
+  CHECK(edges.size() == 7);
+  CHECK(edges[0] == StageEdge{0, 1, 0, 0.0});
+  CHECK(edges[1] == StageEdge{0, 2, 0, 8.0});
+  CHECK(edges.back() == StageEdge{3, 4, 3, 8.0});
+  // As many as 1F1B on a chain takes: 16 micro-batches and 4 to fill, 3 seconds each.
+  const Cluster cluster = test::enough_devices(net);
+  CHECK(simulate(net, cluster, plan, make_schedule(net, cluster, plan), {.links = false})
+            .iteration_s == (16 + 4) * 3.0);
+  std::swap(plan.stages[1], plan.stages[3]);
+  refused(net, plan, "the stage graph has a cycle");
 }
 
 TEST_CASE("stages that are convex may still make a cycle") {
@@ -155,6 +178,7 @@ TEST_CASE("files go through unchanged") {
   CHECK(parse_cluster(to_json(cluster), "again") == cluster);
   Plan plan = test::stage_per_operator(net, 8, ScheduleKind::kSplit);
   plan.stages[1].recompute = true;
+  plan.chain = true;
   CHECK(parse_plan(to_json(plan), "again") == plan);
 }
 

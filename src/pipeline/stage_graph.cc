@@ -29,6 +29,13 @@ std::vector<StageEdge> stage_edges(const Computation& computation, const Plan& p
     double& known = bytes[{from, to, edge.from}];
     known = std::max(known, edge.bytes);
   }
+  for (int s = 1; plan.chain && s < static_cast<int>(plan.stages.size()); ++s) {
+    const auto first = bytes.lower_bound({s - 1, s, -1});
+    const std::vector<int>& operators = plan.stages[static_cast<std::size_t>(s - 1)].operators;
+    if (first == bytes.end() || first->first >= std::tuple{s - 1, s + 1, -1}) {
+      bytes[{s - 1, s, operators.back()}] = 0.0;
+    }
+  }
   std::vector<StageEdge> edges;
   for (const auto& [key, size] : bytes) {
     edges.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), size});

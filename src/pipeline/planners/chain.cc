@@ -39,7 +39,7 @@ Planned plan_chain(const Computation& computation, const Cluster& cluster,
   Planned best;
   double best_s = 0.0;
   for (const int size : micro_batches(options)) {
-    Plan plan{computation.name, "chain", options.batch, options.schedule, {}};
+    Plan plan{computation.name, "chain", options.batch, options.schedule, {}, true};
     for (std::size_t s = 0; s < shares.size(); ++s) {
       const auto device = static_cast<int>(s) % devices;
       plan.stages.push_back({.operators = shares[s], .devices = {device}, .micro_batch = size});

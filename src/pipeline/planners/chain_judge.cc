@@ -39,7 +39,7 @@ ChainJudge::ChainJudge(const Computation& computation, const Cluster& cluster,
 // fewer of these reach over a node's border.
 double ChainJudge::offer(const Downsets& sets, const std::vector<ChainStage>& stages,
                          int micro_batch) {
-  Plan plan{computation_.name, planner_, options_.batch, options_.schedule, {}};
+  Plan plan{computation_.name, planner_, options_.batch, options_.schedule, {}, true};
   std::vector<int> counts;
   for (const ChainStage& stage : stages) {
     const bool shard = options_.shard_optimizer && stage.devices > 1;
