@@ -17,6 +17,8 @@ struct PlannerEntry {
   Planner plan;
 };
 constexpr std::array kPlanners = {
+    PlannerEntry{PlannerKind::kGraphPipe, "graphpipe", plan_graphpipe},
+
     PlannerEntry{PlannerKind::kIdeals, "ideals", plan_ideals},
     PlannerEntry{PlannerKind::kLinear, "linear", plan_linear},
     PlannerEntry{PlannerKind::kChain, "chain", plan_chain},

@@ -9,6 +9,8 @@ namespace lamina::pipeline {
 using Planner = Planned (*)(const Computation& computation, const Cluster& cluster,
                             const PlanOptions& options);
 
+Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
+                       const PlanOptions& options);
 Planned plan_chain(const Computation& computation, const Cluster& cluster,
                    const PlanOptions& options);
 Planned plan_ideals(const Computation& computation, const Cluster& cluster,

@@ -1,0 +1,133 @@
+// For tests: the best plan of small networks, among all partitions whose stage graph has no cycle.
+#pragma once
+
+#include <limits>
+#include <vector>
+
+#include "pipeline/planners/graphpipe_price.h"
+
+namespace lamina::pipeline::test {
+
+// Predicted seconds of the best plan with this micro-batch, by trying all of them.
+class BruteForce {
+ public:
+  BruteForce(const Computation& network, const Pricing& pricing)
+      : network_(network), pricing_(pricing) {
+    const int count = static_cast<int>(network.operators.size());
+    for (unsigned set = 0; set < 1U << count; ++set) {
+      std::vector<int> operators;
+      for (int i = 0; i < count; ++i) {
+        if ((set >> i & 1U) != 0) operators.push_back(i);
+      }
+      shapes_.push_back(shape_of(network, operators));
+    }
+  }
+
+  // Infinite where nothing fits. Partitions of which some do not fit the memory count as none.
+  double best() {
+    part(0);
+    return best_;
+  }
+  const std::vector<unsigned>& best_stages() const { return best_stages_; }
+
+ private:
+  // Puts operator `next` into every stage, and into a new one.
+  void part(int next) {
+    if (next == static_cast<int>(network_.operators.size())) {
+      judge();
+      return;
+    }
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+      stages_[s] |= 1U << next;
+      part(next + 1);
+      stages_[s] &= ~(1U << next);
+    }
+    if (static_cast<int>(stages_.size()) == pricing_.devices().count) return;
+    stages_.push_back(1U << next);
+    part(next + 1);
+    stages_.pop_back();
+  }
+
+  std::size_t stage_of(int op) const {
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+      if ((stages_[s] >> op & 1U) != 0) return s;
+    }
+    return stages_.size();
+  }
+
+  void judge() {
+    after_.assign(stages_.size(), {});
+    for (const Edge& edge : network_.edges) {
+      const std::size_t from = stage_of(edge.from), to = stage_of(edge.to);
+      if (from != to) after_[from].push_back(to);
+    }
+    heights_.assign(stages_.size(), 0);
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+      if (height(s) < 0) return;
+    }
+    modes_.assign(stages_.size(), {});
+    choose(0, pricing_.devices().count);
+  }
+
+  // Stages on the longest path to a sink; -1: there is a cycle.
+  int height(std::size_t s) {
+    constexpr int kOpen = -1;
+    if (heights_[s] != 0) return heights_[s];
+    heights_[s] = kOpen;
+    int most = 0;
+    for (const std::size_t to : after_[s]) {
+      const int other = height(to);
+      if (other < 0) return -1;
+      most = std::max(most, other);
+    }
+    return heights_[s] = most + 1;
+  }
+
+  // Gives devices to stage `s` and those after it in the list.
+  void choose(std::size_t s, int devices) {
+    if (s == stages_.size()) {
+      predict();
+      return;
+    }
+    for (const int degree : pricing_.degrees()) {
+      if (degree + static_cast<int>(stages_.size() - s) - 1 > devices) break;
+      const auto mode = pricing_.fastest(shapes_[stages_[s]], degree, heights_[s]);
+      if (!mode) continue;
+      modes_[s] = *mode;
+      choose(s + 1, devices - degree);
+    }
+  }
+
+  void predict() {
+    double longest = 0.0, bottleneck = 0.0;
+    std::vector<double> paths(stages_.size(), -1.0);
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+      longest = std::max(longest, path(s, paths));
+      bottleneck =
+          std::max(bottleneck, pricing_.price(shapes_[stages_[s]], modes_[s]).bottleneck_s);
+    }
+    const double predicted = pricing_.predict(longest, bottleneck);
+    if (predicted >= best_) return;
+    best_ = predicted;
+    best_stages_ = stages_;
+  }
+
+  double path(std::size_t s, std::vector<double>& paths) const {
+    if (paths[s] >= 0.0) return paths[s];
+    double longest = 0.0;
+    for (const std::size_t to : after_[s]) longest = std::max(longest, path(to, paths));
+    return paths[s] = longest + pricing_.price(shapes_[stages_[s]], modes_[s]).path_s;
+  }
+
+  const Computation& network_;
+  const Pricing& pricing_;
+  std::vector<Shape> shapes_;  // by set of operators
+  std::vector<unsigned> stages_;
+  std::vector<std::vector<std::size_t>> after_;
+  std::vector<int> heights_;
+  std::vector<StageMode> modes_;
+  double best_ = std::numeric_limits<double>::infinity();
+  std::vector<unsigned> best_stages_;
+};
+
+}  // namespace lamina::pipeline::test

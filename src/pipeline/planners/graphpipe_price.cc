@@ -1,0 +1,106 @@
+// The planner's cost model. It follows stage_cost.cc, but for messages: a tensor that leaves a
+// stage counts once, however many stages read it, so that a stage's cost depends on nothing but
+// itself.
+#include "pipeline/planners/graphpipe_price.h"
+
+#include <algorithm>
+
+#include "pipeline/stage_graph.h"
+
+namespace lamina::pipeline {
+namespace {
+
+using Index = std::size_t;
+
+double reduce_seconds(const EqualDevices& devices, int degree, double bytes) {
+  if (degree < 2 || bytes <= 0.0) return 0.0;
+  const Link& link = degree <= devices.per_node ? devices.inside : devices.between;
+  const double steps = 2.0 * (degree - 1);
+  return steps / degree * bytes / link.bytes_per_s + steps * link.latency_s;
+}
+
+}  // namespace
+
+Pricing::Pricing(const Computation& computation, const EqualDevices& devices,
+                 const PlanOptions& options, int micro_batch)
+    : computation_(computation), devices_(devices), options_(options), micro_batch_(micro_batch) {
+  for (int degree = 1; degree <= std::min(micro_batch, devices.count); ++degree) {
+    if (micro_batch % degree == 0) degrees_.push_back(degree);
+  }
+}
+
+StagePrice Pricing::price(const Shape& shape, const StageMode& mode) const {
+  const double samples = static_cast<double>(micro_batch_) / mode.devices;
+  const auto pass = [&](Index p) {
+    return (shape.fixed_s[p] + samples * shape.rate_s[p]) / devices_.speed;
+  };
+  const double weight_gradient = pass(2);
+  const double others = pass(0) * (mode.recompute ? 2.0 : 1.0) + pass(1);
+  const double reduce =
+      reduce_seconds(devices_, mode.devices, shape.parameter_bytes) / micro_batches();
+  const double messages = samples * (shape.in_bytes + shape.out_bytes) / devices_.edges.bytes_per_s;
+  StagePrice price;
+  price.bottleneck_s = std::max(others + weight_gradient + reduce, messages);
+  // A split backward pass lets the stages before go on without the weight gradient.
+  const bool waits = options_.schedule != ScheduleKind::kSplit || !shape.has_inputs;
+  price.path_s = others + reduce + (waits ? weight_gradient : 0.0);
+  if (shape.has_inputs) {
+    price.path_s +=
+        2.0 * (devices_.edges.latency_s + samples * shape.in_bytes / devices_.edges.bytes_per_s);
+  }
+  return price;
+}
+
+double Pricing::memory(const Shape& shape, const StageMode& mode, int height) const {
+  const double samples = static_cast<double>(micro_batch_) / mode.devices;
+  const int all = micro_batches();
+  const bool everything = options_.schedule == ScheduleKind::kGPipe;
+  const int in_flight = everything ? all : std::min(all, height);
+  const int before = everything ? all : std::min(all, height + 1);
+  const int waiting = options_.schedule == ScheduleKind::kSplit ? before : before - in_flight;
+  const double shares = mode.shard_optimizer ? mode.devices : 1.0;
+  const double kept = shape.in_bytes + (mode.recompute ? 0.0 : shape.saved_bytes);
+  const double workspace = shape.workspace_bytes + (mode.recompute ? shape.saved_bytes : 0.0);
+  return shape.parameter_bytes * (2.0 + computation_.optimizer_ratio / shares) +
+         samples * (in_flight * (kept + shape.out_bytes) + workspace + waiting * shape.in_bytes);
+}
+
+std::optional<StageMode> Pricing::fastest(const Shape& shape, int devices, int height) const {
+  StageMode mode{devices, false, false};
+  if (height == 0) return mode;
+  for (const bool recompute : {false, true}) {
+    for (const bool shard : {false, true}) {
+      if (recompute && !options_.recompute) continue;
+      if (shard && (!options_.shard_optimizer || devices == 1)) continue;
+      mode.recompute = recompute;
+      mode.shard_optimizer = shard;
+      if (memory(shape, mode, height) <= devices_.memory_bytes) return mode;
+    }
+  }
+  return std::nullopt;
+}
+
+double predicted_seconds(const Computation& computation, const EqualDevices& devices,
+                         const PlanOptions& options, const Plan& plan) {
+  const Pricing pricing(computation, devices, options, plan.stages.front().micro_batch);
+  const StageGraph graph = stage_graph(computation, plan);
+  std::vector<double> path(plan.stages.size(), 0.0);
+  double longest = 0.0, bottleneck = 0.0;
+  for (auto s = graph.order.rbegin(); s != graph.order.rend(); ++s) {
+    const auto own = static_cast<Index>(*s);
+    const Stage& stage = plan.stages[own];
+    const StagePrice price = pricing.price(
+        shape_of(computation, stage.operators),
+        {static_cast<int>(stage.devices.size()), stage.recompute, stage.shard_optimizer});
+    for (const int e : graph.out[own]) {
+      const auto to = static_cast<Index>(graph.edges[static_cast<Index>(e)].to);
+      path[own] = std::max(path[own], path[to]);
+    }
+    path[own] += price.path_s;
+    longest = std::max(longest, path[own]);
+    bottleneck = std::max(bottleneck, price.bottleneck_s);
+  }
+  return pricing.predict(longest, bottleneck);
+}
+
+}  // namespace lamina::pipeline

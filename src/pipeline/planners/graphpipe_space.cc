@@ -1,0 +1,364 @@
+// Pieces, sequences and forks of a series-parallel tree, and what parts of them cost.
+#include "pipeline/planners/graphpipe_space.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+
+namespace lamina::pipeline {
+namespace {
+
+using Index = std::size_t;
+Index at(int i) { return static_cast<Index>(i); }
+
+// Groups of branches that a fork may have. Beyond that its smallest branches become one.
+constexpr int kMostGroups = 64;
+
+void add_leaves(const SpTree& tree, std::vector<std::vector<int>>& leaves) {
+  if (tree.kind == SpTree::Kind::kOperators) leaves.push_back(tree.operators);
+  for (const SpTree& child : tree.children) add_leaves(child, leaves);
+}
+
+double seconds_below(const Computation& computation, const SpTree& tree) {
+  double seconds = 0.0;
+  for (const int op : operators_below(tree)) {
+    const Operator& each = computation.operators[at(op)];
+    seconds += each.forward_s + each.input_gradient_s + each.weight_gradient_s + each.fixed_s;
+  }
+  return seconds;
+}
+
+bool is_leaf(const SpTree& tree) { return tree.kind == SpTree::Kind::kOperators; }
+
+// Merges the leaves next to each other that are smallest together, as long as there are such.
+std::vector<SpTree> merge_leaves(const Computation& computation, std::vector<SpTree> children,
+                                 double grain_s) {
+  std::vector<double> seconds;
+  for (const SpTree& child : children) seconds.push_back(seconds_below(computation, child));
+  while (true) {
+    Index best = 0;
+    double least = grain_s;
+    for (Index i = 1; i < children.size(); ++i) {
+      const double both = seconds[i - 1] + seconds[i];
+      if (!is_leaf(children[i - 1]) || !is_leaf(children[i]) || both > least) continue;
+      if (best != 0 && both == least) continue;
+      best = i;
+      least = both;
+    }
+    if (best == 0) return children;
+    std::vector<int>& merged = children[best - 1].operators;
+    merged.insert(merged.end(), children[best].operators.begin(), children[best].operators.end());
+    std::sort(merged.begin(), merged.end());
+    seconds[best - 1] = least;
+    children.erase(children.begin() + static_cast<std::ptrdiff_t>(best));
+    seconds.erase(seconds.begin() + static_cast<std::ptrdiff_t>(best));
+  }
+}
+
+}  // namespace
+
+void Shape::add(const Operator& op) {
+  const std::array<double, 3> rates = {op.forward_s, op.input_gradient_s, op.weight_gradient_s};
+  for (Index pass = 0; pass < rates.size(); ++pass) {
+    rate_s[pass] += rates[pass];
+    fixed_s[pass] += rates[pass] > 0.0 ? op.fixed_s : 0.0;
+  }
+  parameter_bytes += op.parameter_bytes;
+  saved_bytes += op.saved_bytes;
+  workspace_bytes = std::max(workspace_bytes, op.workspace_bytes);
+}
+
+Shape shape_of(const Computation& computation, const std::vector<int>& operators) {
+  Shape shape;
+  std::vector<bool> inside(computation.operators.size(), false);
+  for (const int op : operators) {
+    shape.add(computation.operators[at(op)]);
+    inside[at(op)] = true;
+  }
+  std::vector<double> in(computation.operators.size(), 0.0), out = in;
+  for (const Edge& edge : computation.edges) {
+    if (inside[at(edge.from)] == inside[at(edge.to)]) continue;
+    double& bytes = (inside[at(edge.to)] ? in : out)[at(edge.from)];
+    bytes = std::max(bytes, edge.bytes);
+    shape.has_inputs = shape.has_inputs || inside[at(edge.to)];
+  }
+  shape.in_bytes = std::accumulate(in.begin(), in.end(), 0.0);
+  shape.out_bytes = std::accumulate(out.begin(), out.end(), 0.0);
+  return shape;
+}
+
+SpTree coarsen(const Computation& computation, SpTree tree, double grain_s) {
+  if (is_leaf(tree)) return tree;
+  if (seconds_below(computation, tree) <= grain_s) {
+    return {SpTree::Kind::kOperators, operators_below(tree), {}};
+  }
+  std::vector<SpTree> children;
+  for (SpTree& child : tree.children) {
+    children.push_back(coarsen(computation, std::move(child), grain_s));
+  }
+  if (tree.kind == SpTree::Kind::kParallel) return in_parallel(std::move(children));
+  return in_series(merge_leaves(computation, std::move(children), grain_s));
+}
+
+Space::Space(const Computation& computation, const SpTree& tree) : computation_(computation) {
+  add_leaves(tree, pieces_);
+  for (const std::vector<int>& operators : pieces_) {
+    Shape shape;
+    for (const int op : operators) shape.add(computation.operators[at(op)]);
+    piece_shapes_.push_back(shape);
+  }
+  find_tensors();
+  root_ = add_sequence(tree);
+}
+
+void Space::find_tensors() {
+  std::vector<int> home(computation_.operators.size(), -1);
+  for (Index p = 0; p < pieces_.size(); ++p) {
+    for (const int op : pieces_[p]) home[at(op)] = static_cast<int>(p);
+  }
+  std::map<int, Tensor> by_producer;
+  for (const Edge& edge : computation_.edges) {
+    const int from = home[at(edge.from)], to = home[at(edge.to)];
+    if (from == to) continue;
+    Tensor& tensor = by_producer[edge.from];
+    tensor.home = from;
+    tensor.bytes = std::max(tensor.bytes, edge.bytes);
+    if (std::count(tensor.readers.begin(), tensor.readers.end(), to) == 0) {
+      tensor.readers.push_back(to);
+    }
+  }
+  inputs_.resize(pieces_.size());
+  outputs_.resize(pieces_.size());
+  for (auto& [producer, tensor] : by_producer) {
+    const auto id = static_cast<int>(tensors_.size());
+    outputs_[at(tensor.home)].push_back(id);
+    for (const int reader : tensor.readers) inputs_[at(reader)].push_back(id);
+    tensors_.push_back(std::move(tensor));
+  }
+  piece_stamp_.assign(pieces_.size(), 0);
+  tensor_stamp_.assign(tensors_.size(), 0);
+}
+
+int Space::add_items(std::vector<Item> items) {
+  Sequence sequence{std::move(items), {0.0}, {0.0}};
+  for (const Item& item : sequence.items) {
+    std::vector<int> pieces;
+    add_pieces(item, pieces);
+    double rate = 0.0, fixed = 0.0;
+    for (const int piece : pieces) {
+      rate += piece_shapes_[at(piece)].rate();
+      fixed += piece_shapes_[at(piece)].fixed();
+    }
+    sequence.rate_before.push_back(sequence.rate_before.back() + rate);
+    sequence.fixed_before.push_back(sequence.fixed_before.back() + fixed);
+  }
+  sequences_.push_back(std::move(sequence));
+  return static_cast<int>(sequences_.size()) - 1;
+}
+
+// Leaves are met in the order in which the constructor made pieces of them.
+int Space::add_sequence(const SpTree& tree) {
+  std::vector<Item> items;
+  const auto add = [&](const SpTree& part) {
+    if (is_leaf(part)) {
+      items.push_back({next_piece_++, -1});
+    } else {
+      items.push_back({-1, add_fork(part)});
+    }
+  };
+  if (tree.kind == SpTree::Kind::kSeries) {
+    for (const SpTree& child : tree.children) add(child);
+  } else {
+    add(tree);
+  }
+  return add_items(std::move(items));
+}
+
+int Space::add_fork(const SpTree& tree) {
+  std::vector<int> branches;
+  for (const SpTree& child : tree.children) branches.push_back(add_sequence(child));
+  Fork fork;
+  while (true) {
+    std::map<std::string, Index> known;
+    fork = {};
+    for (const int branch : branches) {
+      const auto [place, is_new] = known.emplace(signature(branch), fork.classes.size());
+      if (is_new) fork.classes.emplace_back();
+      fork.classes[place->second].push_back(branch);
+    }
+    for (const auto& alike : fork.classes) {
+      fork.groups = std::min(fork.groups * (static_cast<int>(alike.size()) + 1), 1 << 20);
+    }
+    if (fork.groups <= kMostGroups) break;
+    std::stable_sort(branches.begin(), branches.end(), [&](int a, int b) {
+      return sequence(a).rate_before.back() > sequence(b).rate_before.back();
+    });
+    const int smallest = branches.back();
+    branches.pop_back();
+    branches.back() = join({branches.back(), smallest});
+  }
+  forks_.push_back(std::move(fork));
+  return static_cast<int>(forks_.size()) - 1;
+}
+
+void Space::add_pieces(const Item& item, std::vector<int>& pieces) const {
+  if (item.piece >= 0) {
+    pieces.push_back(item.piece);
+    return;
+  }
+  for (const auto& alike : fork(item.fork).classes) {
+    for (const int branch : alike) {
+      for (const Item& each : sequence(branch).items) add_pieces(each, pieces);
+    }
+  }
+}
+
+// All that costs of stages depend on. What is outside is told by its index: the branches of a fork
+// have the same outside.
+std::string Space::signature(int id) const {
+  std::string text;
+  std::vector<int> pieces;
+  for (const Item& item : sequence(id).items) {
+    const Index before = pieces.size();
+    add_pieces(item, pieces);
+    text += fmt::format("{}{}:", item.fork >= 0 ? 'f' : 'p', pieces.size() - before);
+    if (item.fork < 0) continue;
+    for (const auto& alike : fork(item.fork).classes) {
+      for (const int branch : alike) text += "(" + signature(branch) + ")";
+    }
+  }
+  std::map<int, int> local;
+  for (const int piece : pieces) local.emplace(piece, static_cast<int>(local.size()));
+  const auto name = [&](int piece) {
+    const auto found = local.find(piece);
+    return found == local.end() ? fmt::format("o{}", piece) : fmt::format("i{}", found->second);
+  };
+  for (const int piece : pieces) {
+    const Shape& shape = piece_shapes_[at(piece)];
+    text +=
+        fmt::format(";{}|{}|{}|{}|{}", fmt::join(shape.rate_s, ","), fmt::join(shape.fixed_s, ","),
+                    shape.parameter_bytes, shape.saved_bytes, shape.workspace_bytes);
+    for (const int t : inputs_[at(piece)]) {
+      const bool inside = local.contains(tensors_[at(t)].home);
+      text += inside ? "<" + name(tensors_[at(t)].home) : fmt::format("<t{}", t);
+    }
+    for (const int t : outputs_[at(piece)]) {
+      text += fmt::format(">{}", tensors_[at(t)].bytes);
+      for (const int reader : tensors_[at(t)].readers) text += name(reader);
+    }
+  }
+  return text;
+}
+
+std::vector<int> Space::counts(int fork_id, int group) const {
+  std::vector<int> result;
+  for (const auto& alike : fork(fork_id).classes) {
+    const int base = static_cast<int>(alike.size()) + 1;
+    result.push_back(group % base);
+    group /= base;
+  }
+  return result;
+}
+
+bool Space::contains(int fork_id, int whole, int part) const {
+  for (const auto& alike : fork(fork_id).classes) {
+    const int base = static_cast<int>(alike.size()) + 1;
+    if (part % base > whole % base) return false;
+    part /= base;
+    whole /= base;
+  }
+  return true;
+}
+
+int Space::join(const std::vector<int>& branches) {
+  std::vector<Item> items;
+  for (const int branch : branches) {
+    const std::vector<Item>& more = sequence(branch).items;
+    items.insert(items.end(), more.begin(), more.end());
+  }
+  return add_items(std::move(items));
+}
+
+int Space::group_sequence(int fork_id, int group) {
+  const auto known = group_sequences_.find({fork_id, group});
+  if (known != group_sequences_.end()) return known->second;
+  std::vector<int> branches;
+  const std::vector<int> numbers = counts(fork_id, group);
+  for (Index c = 0; c < numbers.size(); ++c) {
+    const std::vector<int>& alike = fork(fork_id).classes[c];
+    branches.insert(branches.end(), alike.begin(), alike.begin() + numbers[c]);
+  }
+  const int id = branches.size() == 1 ? branches.front() : join(branches);
+  group_sequences_[{fork_id, group}] = id;
+  return id;
+}
+
+std::vector<int> Space::pieces_of(const Item& item) const {
+  std::vector<int> pieces;
+  add_pieces(item, pieces);
+  return pieces;
+}
+
+std::vector<int> Space::pieces_between(int id, int begin, int end) const {
+  std::vector<int> pieces;
+  for (int i = begin; i < end; ++i) add_pieces(sequence(id).items[at(i)], pieces);
+  return pieces;
+}
+
+const Shape& Space::shape(int id, const StageParts& parts) {
+  const std::array<int, 7> key = {id,
+                                  parts.begin,
+                                  parts.end,
+                                  parts.head_group,
+                                  parts.head_end,
+                                  parts.tail_group,
+                                  parts.tail_begin};
+  const auto known = shapes_.find(key);
+  if (known != shapes_.end()) return known->second;
+  std::vector<int> pieces = pieces_between(id, parts.begin, parts.end);
+  const auto add = [&](int item, int group, int begin, int end) {
+    const int part = group_sequence(sequence(id).items[at(item)].fork, group);
+    const std::vector<int> more = pieces_between(part, begin, end < 0 ? length(part) : end);
+    pieces.insert(pieces.end(), more.begin(), more.end());
+  };
+  if (parts.head_group != 0) add(parts.end, parts.head_group, 0, parts.head_end);
+  if (parts.tail_group != 0) add(parts.begin - 1, parts.tail_group, parts.tail_begin, -1);
+  return shapes_.emplace(key, compute(pieces)).first->second;
+}
+
+Shape Space::compute(const std::vector<int>& pieces) {
+  ++stamp_;
+  Shape shape;
+  for (const int piece : pieces) {
+    const Shape& own = piece_shapes_[at(piece)];
+    for (Index pass = 0; pass < own.rate_s.size(); ++pass) {
+      shape.rate_s[pass] += own.rate_s[pass];
+      shape.fixed_s[pass] += own.fixed_s[pass];
+    }
+    shape.parameter_bytes += own.parameter_bytes;
+    shape.saved_bytes += own.saved_bytes;
+    shape.workspace_bytes = std::max(shape.workspace_bytes, own.workspace_bytes);
+    piece_stamp_[at(piece)] = stamp_;
+  }
+  for (const int piece : pieces) {
+    for (const int t : inputs_[at(piece)]) {
+      if (piece_stamp_[at(tensors_[at(t)].home)] == stamp_) continue;
+      if (tensor_stamp_[at(t)] == stamp_) continue;
+      tensor_stamp_[at(t)] = stamp_;
+      shape.in_bytes += tensors_[at(t)].bytes;
+      shape.has_inputs = true;
+    }
+    for (const int t : outputs_[at(piece)]) {
+      const std::vector<int>& readers = tensors_[at(t)].readers;
+      const bool leaves = std::any_of(readers.begin(), readers.end(), [&](int reader) {
+        return piece_stamp_[at(reader)] != stamp_;
+      });
+      if (leaves) shape.out_bytes += tensors_[at(t)].bytes;
+    }
+  }
+  return shape;
+}
+
+}  // namespace lamina::pipeline
