@@ -5,12 +5,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lamina/device.h"
 #include "lamina/graph.h"
+#include "lamina/train.h"
 
 namespace lamina::pipeline {
 
@@ -224,5 +227,43 @@ struct GraphComputation {
   Computation computation;
   std::vector<int> operators;  // of each node
 };
+
+// Seconds of a pass, a graph whose named sizes have these values.
+using PassTime = std::function<double(const Graph& pass, const Sizes& sizes)>;
+
+// What a device can do at best.
+struct DeviceRates {
+  std::string name;
+  double flops_per_s = 0.0;
+  double bytes_per_s = 0.0;  // of its memory
+  double launch_s = 0.0;     // before a pass does anything
+};
+// From a description of a processor or a GPU (docs/formats.md), all cores together, in f32.
+DeviceRates load_device_rates(const std::string& path);
+// Of this machine: remembered_cpu_machine().
+DeviceRates this_device_rates(const RunOptions& options = {});
+// The larger of operations at the peak rate and of inputs, weights and outputs at the memory's: no
+// value in between touches memory.
+PassTime modelled(const DeviceRates& rates);
+// The median of runs on the cpu device with random elements; equal passes are measured once.
+PassTime measured(const RunOptions& options = {});
+
+// Samples of the two passes whose times make an operator's fixed time and its rates.
+struct PassSizes {
+  std::int64_t small = 1;
+  std::int64_t large = 32;
+};
+// The network's nodes by operators: about one for each product, with the light nodes around it, so
+// that branches stay apart (src/pipeline/from_graph.h). The backward pass is that of gradient():
+// the gradient of what came in, and with those of the weights what it takes longer. What an
+// operator keeps are the values that its backward pass reads, and what it sends where others'
+// passes read that. Frozen weights have no gradient.
+GraphComputation graph_computation(const train::Network& network, const PassTime& seconds,
+                                   const PassSizes& passes = {});
+// A model without a loss: both gradients are taken to cost what the forward pass does (that of
+// weights only where there are any), and all that is computed is kept. A sample is a run, or one of
+// the only named size. Throws kInvalidArgument that lists the named sizes when there are several.
+GraphComputation graph_computation(const Graph& model, const PassTime& seconds,
+                                   const PassSizes& passes = {});
 
 }  // namespace lamina::pipeline

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/files.h"
 #include "cli/command.h"
+#include "cli/plan_input.h"
 #include "lamina/schedule.h"
 
 namespace lamina::cli {
@@ -14,7 +15,7 @@ namespace {
 using namespace lamina::pipeline;
 
 struct PlanCommandOptions {
-  std::string input;
+  PlanInputOptions input;
   std::string planner = "graphpipe";
   int devices = 0;
   std::string cluster;
@@ -25,7 +26,6 @@ struct PlanCommandOptions {
   PlanOptions plan;
   std::string schedule = "1f1b";
   Seconds limit;
-  double profile_batch = 1.0;
   std::string output;
   std::string write_computation;
   std::string write_cluster;
@@ -34,7 +34,7 @@ struct PlanCommandOptions {
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
-    visit("INPUT", self.input, "the network: our JSON, or a profile of PipeDream or Piper");
+    PlanInputOptions::fields(self.input, visit);
     visit("planner", self.planner,
           "graphpipe, pipedream, piper, ideals, linear, alpa or chain (docs/cli.md)");
     visit("devices", self.devices, "plan for so many equal devices, not for --cluster");
@@ -51,7 +51,6 @@ struct PlanCommandOptions {
     visit("shard_optimizer", self.plan.shard_optimizer,
           "devices of one stage may share the optimiser's state");
     visit("limit", self.limit, "of the search; 0s: none");
-    visit("profile_batch", self.profile_batch, "samples that PipeDream's profile measured at once");
     visit("output", self.output, "write the plan, JSON, to this file");
     visit("write_computation", self.write_computation,
           "write the network as planners see it, JSON, to this file");
@@ -164,7 +163,7 @@ int make_a_plan(const PlanCommandOptions& options, Json& report) {
   wanted.schedule = parse_schedule_kind(options.schedule);
   wanted.limit_s = options.limit.value;
   const Cluster cluster = cluster_of(options);
-  const Computation computation = load_computation(options.input, options.profile_batch);
+  const Computation computation = load_plan_input(options.input, report);
   if (!options.write_computation.empty()) {
     write_file_atomically(options.write_computation, to_json(computation));
   }

@@ -84,3 +84,41 @@ TEST_CASE("plan: no plan, and arguments that make none") {
   box.refuses("plan $/four.json --planner best --devices 2", 2, "there is no planner 'best'");
   box.refuses("plan $/absent.json --planner chain --devices 2", 3, "absent.json");
 }
+
+TEST_CASE("plan: named networks and models, with modelled and measured costs") {
+  const Sandbox box;
+  const std::string how = " --planner chain --devices 2 --json $/report.json";
+  const std::string machine = " --machine share/machines/epyc_zen3.json";
+  const Outcome mmt =
+      box.lamina("plan mmt --small --branches 2 --write-computation $/mmt.json" + machine + how);
+  CHECK_MESSAGE(mmt.status == 0, mmt.err);
+  CHECK(report_of(box).at("input").text() == "network");
+  CHECK(report_of(box).at("costs").text() == "modelled");
+  CHECK(report_of(box).at("stages").array().size() == 2);
+  const Computation written = load_computation(box.path("mmt.json"));
+  CHECK(written.name == "mmt");
+  CHECK(written.operators.size() == 2 * 2 * 5 + 1);
+  const Outcome measured =
+      box.lamina("plan candle-uno --small --branches 2 --profile --threads 1" + how,
+                 "XDG_CACHE_HOME=" + box.path("cache") + " ");
+  CHECK_MESSAGE(measured.status == 0, measured.err);
+  CHECK(report_of(box).at("costs").text() == "measured");
+  CHECK(report_of(box).at("iteration_s").real() > 0.0);
+
+  write_all(box.path("m.lam"), R"(lamina 1
+graph affine[T](x: f32[T, 3], weight w: f32[3, 4], weight v: f32[4, 4]) {
+  y = matmul(x, w)
+  z = matmul(y, v)
+  return z
+}
+)");
+  const Outcome model = box.lamina("plan $/m.lam" + machine + how);
+  CHECK_MESSAGE(model.status == 0, model.err);
+  CHECK(model.out.find("has no loss") != std::string::npos);
+  CHECK(report_of(box).at("input").text() == "model");
+
+  box.refuses("plan mmt --rows 5" + machine + how, 2, "network 'mmt' has no option 'rows'");
+  box.refuses("plan $/m.lam --branches 2" + machine + how, 2, "belong to named networks");
+  write_all(box.path("four.json"), chain_of_four());
+  box.refuses("plan $/four.json --profile" + how, 2, "there is nothing to measure");
+}
