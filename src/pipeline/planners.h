@@ -13,6 +13,8 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
                        const PlanOptions& options);
 Planned plan_chain(const Computation& computation, const Cluster& cluster,
                    const PlanOptions& options);
+Planned plan_pipedream(const Computation& computation, const Cluster& cluster,
+                       const PlanOptions& options);
 Planned plan_ideals(const Computation& computation, const Cluster& cluster,
                     const PlanOptions& options);
 Planned plan_linear(const Computation& computation, const Cluster& cluster,

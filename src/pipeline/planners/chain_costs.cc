@@ -90,58 +90,65 @@ ChainCosts::ChainCosts(const Computation& computation, const Cluster& cluster,
     speed_ = std::min(speed_, device.speed);
     memory_bytes_ = std::min(memory_bytes_, device.memory_bytes);
   }
-  const auto sums = [&](auto&& value) { return sets.sums(values_of(computation, value)); };
-  forward_rate_ = sums([](const Operator& op) { return op.forward_s; });
-  forward_fixed_ = sums([](const Operator& op) { return fixed_of(op, op.forward_s); });
-  rate_ = sums([](const Operator& op) { return passes_s(op, rate_of); });
-  fixed_ = sums([](const Operator& op) { return passes_s(op, fixed_of); });
-  parameters_ = sums([](const Operator& op) { return op.parameter_bytes; });
-  saved_ = sums([](const Operator& op) { return op.saved_bytes; });
+  sums_.resize(static_cast<std::size_t>(sets.size()));
+  const auto add = [&](double StageSums::*member, auto&& value) {
+    const std::vector<double> sums = sets.sums(values_of(computation, value));
+    for (std::size_t set = 0; set < sums.size(); ++set) sums_[set].*member = sums[set];
+  };
+  add(&StageSums::forward_rate, [](const Operator& op) { return op.forward_s; });
+  add(&StageSums::forward_fixed, [](const Operator& op) { return fixed_of(op, op.forward_s); });
+  add(&StageSums::rate, [](const Operator& op) { return passes_s(op, rate_of); });
+  add(&StageSums::fixed, [](const Operator& op) { return passes_s(op, fixed_of); });
+  add(&StageSums::parameters, [](const Operator& op) { return op.parameter_bytes; });
+  add(&StageSums::saved, [](const Operator& op) { return op.saved_bytes; });
   for (const Operator& op : computation.operators) {
     most_workspace_ = std::max(most_workspace_, op.workspace_bytes);
   }
 }
 
-double ChainCosts::seconds(const ChainStage& stage) const {
-  const auto sum = [&](const std::vector<double>& values) {
-    return values[at(stage.outer)] - values[at(stage.inner)];
-  };
-  double rate = sum(rate_), fixed = sum(fixed_);
-  if (stage.recompute) {
-    rate += sum(forward_rate_);
-    fixed += sum(forward_fixed_);
+StageSums ChainCosts::sums(int inner, int outer) const {
+  const StageSums& less = sums_[at(inner)];
+  StageSums stage = sums_[at(outer)];
+  stage.inner = inner;
+  stage.outer = outer;
+  for (double StageSums::*member :
+       {&StageSums::forward_rate, &StageSums::forward_fixed, &StageSums::rate, &StageSums::fixed,
+        &StageSums::parameters, &StageSums::saved}) {
+    stage.*member -= less.*member;
   }
-  return (rate / stage.devices + fixed / micro_batch_) / speed_;
+  const Crossings::Cost bytes = crossings_.of_stage(inner, outer);
+  stage.in = bytes.in;
+  stage.out = bytes.out;
+  return stage;
 }
 
-double ChainCosts::reduce_s(const ChainStage& stage) const {
-  const double bytes = parameters_[at(stage.outer)] - parameters_[at(stage.inner)];
-  if (stage.devices < 2 || bytes <= 0.0) return 0.0;
-  const double steps = 2.0 * (stage.devices - 1);
+double ChainCosts::seconds(const StageSums& stage, int devices, bool recompute) const {
+  const double rate = stage.rate + (recompute ? stage.forward_rate : 0.0);
+  const double fixed = stage.fixed + (recompute ? stage.forward_fixed : 0.0);
+  return (rate / devices + fixed / micro_batch_) / speed_;
+}
+
+double ChainCosts::reduce_s(const StageSums& stage, int devices) const {
+  if (devices < 2 || stage.parameters <= 0.0) return 0.0;
+  const double steps = 2.0 * (devices - 1);
   const double seconds =
-      steps / stage.devices * bytes / link_.bytes_per_s + steps * link_.latency_s;
+      steps / devices * stage.parameters / link_.bytes_per_s + steps * link_.latency_s;
   return seconds / options_.batch;
 }
 
-double ChainCosts::transfer_s(const ChainStage& stage) const {
-  const Crossings::Cost bytes = crossings_.of_stage(stage.inner, stage.outer);
-  return 2.0 * (bytes.in + bytes.out) / link_.bytes_per_s / stage.devices;
-}
-
-int ChainCosts::most_stages(const ChainStage& stage) const {
-  const double samples = static_cast<double>(micro_batch_) / stage.devices;
-  const Crossings::Cost bytes = crossings_.of_stage(stage.inner, stage.outer);
-  const double saved = saved_[at(stage.outer)] - saved_[at(stage.inner)];
-  const double shares = options_.shard_optimizer ? stage.devices : 1.0;
-  const double parameters = (parameters_[at(stage.outer)] - parameters_[at(stage.inner)]) *
-                            (2.0 + computation_.optimizer_ratio / shares);
+int ChainCosts::most_stages(const StageSums& stage, int devices, bool recompute) const {
+  const double samples = static_cast<double>(micro_batch_) / devices;
+  const double shares = options_.shard_optimizer ? devices : 1.0;
+  const double parameters = stage.parameters * (2.0 + computation_.optimizer_ratio / shares);
   // The stage before has one micro-batch more in flight, which waits here; where backward passes
   // are split, all of its own wait.
-  const double waiting = options_.schedule == ScheduleKind::kSplit ? bytes.in : 0.0;
+  const bool splits =
+      options_.schedule == ScheduleKind::kSplit || options_.schedule == ScheduleKind::kZeroBubble;
+  const double waiting = splits ? stage.in : 0.0;
   const double in_flight =
-      samples * (bytes.in + bytes.out + waiting + (stage.recompute ? 0.0 : saved));
-  const double left = memory_bytes_ * memory_share_ - parameters - samples * bytes.in -
-                      (stage.recompute ? samples * saved : 0.0);
+      samples * (stage.in + stage.out + waiting + (recompute ? 0.0 : stage.saved));
+  const double left = memory_bytes_ * memory_share_ - parameters - samples * stage.in -
+                      (recompute ? samples * stage.saved : 0.0);
   const auto most = [&](double workspace) {
     const double room = left - samples * workspace;
     if (room < 0.0) return 0;
@@ -153,7 +160,7 @@ int ChainCosts::most_stages(const ChainStage& stage) const {
   return most(workspace_bytes(stage));
 }
 
-double ChainCosts::workspace_bytes(const ChainStage& stage) const {
+double ChainCosts::workspace_bytes(const StageSums& stage) const {
   double bytes = 0.0;
   for (const int node : sets_.between(stage.inner, stage.outer)) {
     bytes = std::max(bytes, computation_.operators[at(node)].workspace_bytes);

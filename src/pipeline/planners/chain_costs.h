@@ -11,12 +11,15 @@
 
 namespace lamina::pipeline {
 
-// A stage of a chain: the operators of `outer` that are not in `inner`.
-struct ChainStage {
+// What a stage between two downsets adds up to: seconds a sample and a pass, of its forward passes
+// and of all; bytes, of tensors a sample.
+struct StageSums {
   int inner = 0;
   int outer = 0;
-  int devices = 1;
-  bool recompute = false;
+  double forward_rate = 0.0, forward_fixed = 0.0;
+  double rate = 0.0, fixed = 0.0;
+  double parameters = 0.0, saved = 0.0;
+  double in = 0.0, out = 0.0;  // over its borders
 };
 
 // The edges of a network as pairs, and its tensors as flows, whose cost is their bytes a sample.
@@ -44,19 +47,23 @@ class ChainCosts {
   const Downsets& sets() const { return sets_; }
   bool divides(int devices) const { return micro_batch_ % devices == 0; }
 
+  // The stage of the operators of `outer` that are not in `inner`.
+  StageSums sums(int inner, int outer) const;
   // Seconds a sample of all passes, and of the sum of the gradients over the devices.
-  double seconds(const ChainStage& stage) const;
-  double reduce_s(const ChainStage& stage) const;
+  double seconds(const StageSums& stage, int devices, bool recompute = false) const;
+  double reduce_s(const StageSums& stage, int devices) const;
   // Seconds a sample of what crosses the stage's borders, forwards and its gradients backwards,
   // over the link of one device.
-  double transfer_s(const ChainStage& stage) const;
+  double transfer_s(const StageSums& stage) const {
+    return 2.0 * (stage.in + stage.out) / link_.bytes_per_s;
+  }
   // The same for all that crosses the border of a set.
   double border_s(int set) const { return 2.0 * crossings_.border(set) / link_.bytes_per_s; }
   // The most stages, itself and those after it, with which it fits the memory.
-  int most_stages(const ChainStage& stage) const;
+  int most_stages(const StageSums& stage, int devices, bool recompute = false) const;
 
  private:
-  double workspace_bytes(const ChainStage& stage) const;
+  double workspace_bytes(const StageSums& stage) const;
 
   const Computation& computation_;
   PlanOptions options_;
@@ -67,8 +74,7 @@ class ChainCosts {
   double memory_bytes_ = 0.0;
   double memory_share_ = 1.0;
   int micro_batch_ = 1;
-  // By set, of its operators: seconds a sample and a pass of forward, and of all passes; bytes.
-  std::vector<double> forward_rate_, forward_fixed_, rate_, fixed_, parameters_, saved_;
+  std::vector<StageSums> sums_;  // by set, of the stage that is all of it
   double most_workspace_ = 0.0;
 };
 

@@ -11,6 +11,14 @@
 
 namespace lamina::pipeline {
 
+// A stage of a chain: the operators of `outer` that are not in `inner`.
+struct ChainStage {
+  int inner = 0;
+  int outer = 0;
+  int devices = 1;
+  bool recompute = false;
+};
+
 // Collects chains of stages, judged as plans of all planners are: memory and the simulator.
 class ChainJudge {
  public:

@@ -128,8 +128,8 @@ Planned plan_over(const Computation& computation, const Cluster& cluster,
   const auto search = [&](const ChainCosts& at) {
     const DeviceKind device{
         static_cast<int>(cluster.devices.size()), [&](int inner, int outer) {
-          const ChainStage stage{inner, outer, 1, false};
-          return StageLoad{at.seconds(stage) + at.transfer_s(stage), at.most_stages(stage)};
+          const StageSums stage = at.sums(inner, outer);
+          return StageLoad{at.seconds(stage, 1) + at.transfer_s(stage), at.most_stages(stage, 1)};
         }};
     const LeastLoad best = least_load(sets, {device}, deadline);
     FoundChain chain{{}, best.states};

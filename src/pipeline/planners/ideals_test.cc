@@ -95,9 +95,9 @@ TEST_CASE("the least largest load is that of the best of all chains") {
         least_load(sets,
                    {{devices,
                      [&](int inner, int outer) {
-                       const ChainStage stage{inner, outer};
-                       return StageLoad{costs.seconds(stage) + costs.transfer_s(stage),
-                                        costs.most_stages(stage)};
+                       const StageSums stage = costs.sums(inner, outer);
+                       return StageLoad{costs.seconds(stage, 1) + costs.transfer_s(stage),
+                                        costs.most_stages(stage, 1)};
                      }}},
                    Deadline(0.0));
     double best = kNever;
