@@ -49,6 +49,7 @@ Graph network() {
   const Value mean = b.op("mean", {inner}, {{"axes", Dims{2, 3}}, {"keepdims", true}});
   const Value gate = b.op("sigmoid", {b.op("conv", {mean, b.weight({4, 4, 1, 1})})});
   y = b.op("add", {y, b.op("mul", {gate, b.op("mul", {inner, b.weight({4, 1, 1})})})});
+  y = b.op("group_norm", {y, b.weight({4}), b.weight({4})}, {{"groups", 2}, {"epsilon", 10.0}});
   Attrs window = padded;
   window.set("window", Dims{3, 3});
   const Value pooled =
@@ -68,7 +69,7 @@ TEST_CASE("a network with channels last computes the same, and every step is pro
   const Graph graph = fill_weights(network(), 1);
   const auto changed = channels_last(graph);
   REQUIRE(changed.has_value());
-  CHECK(changed->moved.size() == 17);
+  CHECK(changed->moved.size() == 18);
   const Verdict verdict = prove_channels_last(graph, *changed);
   INFO(verdict.reason);
   CHECK(verdict.outcome == Outcome::kEquivalent);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "exec/cpu/emit_conv.h"
+#include "exec/cpu/emit_conv_filters.h"
 
 namespace lamina::cpu {
 namespace {
@@ -98,6 +99,7 @@ std::optional<ProductLoops> product_loops(const LoopForm& form) {
 
 std::vector<Kernel> emit_contract(const EmitContext& context) {
   if (auto kernel = emit_convolution(context)) return {std::move(*kernel)};
+  if (auto kernel = emit_conv_filters(context)) return {std::move(*kernel)};
   const LoopForm form = context.node.op.loop_form(context.node);
   const std::optional<ProductLoops> loops = product_loops(form);
   if (loops && worth_tiles(context, form, *loops)) return {emit_product(context, form, *loops)};

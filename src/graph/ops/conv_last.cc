@@ -3,7 +3,7 @@
 // The same sums as conv in the layout in which channels are neighbours
 // (docs/design/convolution.md).
 #include "base/check.h"
-#include "graph/convolution.h"
+#include "graph/conv_last_gradients.h"
 #include "graph/gradient_rules.h"
 #include "graph/shaping.h"
 #include "graph/windows.h"
@@ -54,40 +54,10 @@ LoopForm loop_form(const NodeView& node) {
   return form;
 }
 
-// `v` with its last axis as axis 1, or back.
-Value move_channels(Graph& g, Value v, bool last) {
-  const auto rank = static_cast<std::int64_t>(g.type(v).shape.size());
-  Dims axes = {0};
-  for (std::int64_t i = last ? 2 : 1; i < (last ? rank : rank - 1); ++i) axes.push_back(i);
-  axes.insert(last ? axes.end() : axes.begin() + 1, last ? 1 : rank - 1);
-  return g.add("transpose", {v}, {{"axes", axes}});
-}
-
-Value reshape(Graph& g, Value v, Dims shape) {
-  return g.add("reshape", {v}, {{"shape", std::move(shape)}});
-}
-
-// Those of the same convolution with groups as an axis and channels before the spatial axes.
 std::vector<Value> gradient(const GradientView& node) {
   const NodeCopy self(node);
-  Graph& g = node.graph;
-  const bool depthwise = self.attrs.flag("depthwise");
-  const Dims filter = self.types[1].shape;
-  const auto grouped = [&](Value v) {
-    const Value first = move_channels(g, v, false);
-    Dims shape = g.type(first).shape;
-    shape.insert(shape.begin() + (depthwise ? 2 : 1), 1);
-    return reshape(g, first, shape);
-  };
-  Dims split = filter;
-  split.insert(split.begin() + (depthwise ? 1 : 0), 1);
-  const GroupedConv conv{grouped(node.input(0)), reshape(g, node.input(1), split),
-                         grouped(node.grads[0])};
-  const std::vector<Value> grads =
-      grouped_conv_gradients(g, conv, windows_of(self.view()), self.attrs);
-  Dims shape = g.type(grads[0]).shape;
-  shape.erase(shape.begin() + (depthwise ? 2 : 1));
-  return {move_channels(g, reshape(g, grads[0], shape), true), reshape(g, grads[1], filter)};
+  const ConvLast conv{node.input(0), node.input(1), node.grads[0], self.attrs.flag("depthwise")};
+  return conv_last_gradients(node.graph, conv, windows_of(self.view()), self.attrs);
 }
 
 std::vector<Sample> samples() {
@@ -97,6 +67,9 @@ std::vector<Sample> samples() {
                      {"dilations", Dims{1, 2}},
                      {"pads_low", Dims{1, 2}},
                      {"pads_high", Dims{2, 0}}}},
+          {.inputs = {f32({2, 5, 4, 3}), f32({5, 3, 1, 1})}, .attrs = {{"strides", Dims{2, 2}}}},
+          {.inputs = {f32({2, 6, 5, 3}), f32({4, 3, 3, 3})},
+           .attrs = {{"strides", Dims{2, 3}}, {"pads_low", Dims{1, 2}}, {"pads_high", Dims{1, 1}}}},
           {.inputs = {f32({2, 5, 4, 3}), f32({3, 1, 3, 3})},
            .attrs = {{"depthwise", true}, {"pads_low", Dims{1, 1}}, {"pads_high", Dims{1, 1}}}}};
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "graph/channels_last.h"
 #include "nn/train/tensor_names.h"
 
 namespace lamina::train {
@@ -66,6 +67,7 @@ GradientProgram::GradientProgram(const Network& network, std::int64_t samples,
                                  const RunOptions& run) {
   Graph forward = bind_sizes(network.graph, {{std::string(kSamples), samples}});
   forward.outputs.resize(1);
+  if (auto changed = channels_last(forward)) forward = std::move(changed->graph);
   const std::vector<std::string> names = trained_parameters(network);
   std::vector<Value> parameters;
   for (const std::string& name : names) parameters.push_back(forward.find(name));
