@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "graph/gradient_rules.h"
+#include "graph/pull_back.h"
 #include "graph/shaping.h"
 #include "graph/simplify.h"
 
@@ -24,8 +25,13 @@ class Backward {
     }
   }
 
-  void walk(Value loss) {
-    grads_[loss] = filled(graph_, graph_.type(loss), 1.0);
+  // Gradients of the same value are added, in this order.
+  void seed(Value value, Value grad) {
+    const auto [entry, first] = grads_.try_emplace(value, grad);
+    if (!first) entry->second = graph_.add("add", {entry->second, grad});
+  }
+
+  void walk() {
     for (std::size_t n = needed_.size(); n-- > 0;) {
       if (needed_[n] && graph_.nodes[n].op->name != "input") visit(static_cast<NodeId>(n));
     }
@@ -75,8 +81,7 @@ class Backward {
     if (graph_.type(grad).dtype != wanted.dtype) {
       grad = graph_.add("cast", {grad}, {{"dtype", wanted.dtype}});
     }
-    const auto [entry, first] = grads_.try_emplace(to, grad);
-    if (!first) entry->second = graph_.add("add", {entry->second, grad});
+    seed(to, grad);
   }
 
   Graph& graph_;
@@ -93,25 +98,57 @@ std::size_t input_index(const Graph& graph, Value input) {
        graph.name);
 }
 
+Graph simplified(const Graph& graph) {
+  return simplify(graph, [](const OpDef& op) { return op.gradient == nullptr; });
+}
+
+// The input nodes of `result` that `with_respect_to` are in `graph`.
+std::vector<NodeId> wanted_inputs(const Graph& graph, const Graph& result,
+                                  std::span<const Value> with_respect_to) {
+  std::vector<NodeId> inputs;
+  for (const Value& v : with_respect_to) {
+    require(is_float(graph.type(v)), "gradient: '{}' is not a float", graph.node(v).name);
+    inputs.push_back(result.inputs[input_index(graph, v)].node);
+  }
+  return inputs;
+}
+
+void finish(Graph& result, Backward& backward, std::span<const NodeId> inputs) {
+  backward.walk();
+  for (const NodeId input : inputs) {
+    const std::string name = "grad_" + result.nodes[static_cast<std::size_t>(input)].name;
+    result.add_output(name, backward.grad({input, 0}));
+  }
+  drop_dead_nodes(result);
+}
+
 }  // namespace
 
 Graph gradient(const Graph& graph, std::span<const Value> with_respect_to) {
   require(!graph.outputs.empty(), "gradient: graph '{}' has no output", graph.name);
   require(is_float(graph.type(graph.outputs[0].value)), "gradient: output '{}' is not a float",
           graph.outputs[0].name);
-  Graph result = simplify(graph, [](const OpDef& op) { return op.gradient == nullptr; });
-  std::vector<NodeId> inputs;
-  for (const Value& v : with_respect_to) {
-    require(is_float(graph.type(v)), "gradient: '{}' is not a float", graph.node(v).name);
-    inputs.push_back(result.inputs[input_index(graph, v)].node);
-  }
+  Graph result = simplified(graph);
+  const std::vector<NodeId> inputs = wanted_inputs(graph, result, with_respect_to);
   Backward backward(result, inputs);
-  backward.walk(result.outputs[0].value);
-  for (const NodeId input : inputs) {
-    const std::string name = "grad_" + result.nodes[static_cast<std::size_t>(input)].name;
-    result.add_output(name, backward.grad({input, 0}));
+  const Value loss = result.outputs[0].value;
+  backward.seed(loss, filled(result, result.type(loss), 1.0));
+  finish(result, backward, inputs);
+  return result;
+}
+
+Graph pull_back(const Graph& graph, std::span<const std::size_t> seeded,
+                std::span<const Value> with_respect_to) {
+  Graph result = simplified(graph);
+  const std::vector<NodeId> inputs = wanted_inputs(graph, result, with_respect_to);
+  Backward backward(result, inputs);
+  for (const std::size_t k : seeded) {
+    const Output output = result.outputs.at(k);
+    const Type type = result.type(output.value);
+    require(is_float(type), "gradient: output '{}' is not a float", output.name);
+    backward.seed(output.value, result.add_input("seed_" + output.name, type));
   }
-  drop_dead_nodes(result);
+  finish(result, backward, inputs);
   return result;
 }
 

@@ -1,0 +1,33 @@
+// Messages between ranks: the narrow interface that threads of one process and MPI have in common.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace lamina::pipeline {
+
+// One rank's end. Messages of one sender, receiver and tag arrive in the order in which they were
+// sent, at the receives of that sender and tag in the order in which they were posted. For one
+// thread at a time.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual int rank() const = 0;
+  virtual int ranks() const = 0;
+  virtual int largest_tag() const = 0;
+
+  // Start a message and return its number. The bytes stay where they are until is_done() or wait()
+  // has said that it is done; then the number may be given to another message. A receive that is as
+  // long as the message must stand behind every send before its sender can wait for it.
+  virtual int send(int to, int tag, std::span<const std::byte> bytes) = 0;
+  virtual int receive(int from, int tag, std::span<std::byte> bytes) = 0;
+  virtual bool is_done(int message) = 0;
+  // Idle: leaves the processor to others. Throws when another rank has failed.
+  virtual void wait(int message) = 0;
+
+  // Ends the work of all ranks: those that wait, throw. To be called while what was sent is there.
+  virtual void fail_all(std::string_view reason) = 0;
+};
+
+}  // namespace lamina::pipeline

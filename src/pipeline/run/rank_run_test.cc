@@ -1,0 +1,247 @@
+// Pipelines compute what the plain order computes, bit for bit, whatever the plan, the schedule and
+// the times of messages.
+#include "pipeline/run/rank_run.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <optional>
+
+#include "lamina/error.h"
+#include "pipeline/comm/threads.h"
+#include "pipeline/run/random_training_for_test.h"
+#include "pipeline/run/reference_step.h"
+
+using namespace lamina;
+using namespace lamina::pipeline;
+
+namespace {
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.dtype() == b.dtype() && a.shape() == b.shape() &&
+         std::memcmp(a.data(), b.data(), a.bytes()) == 0;
+}
+
+// A network, a plan for it, and all that runs need.
+struct Trial {
+  train::Network network;
+  GraphComputation computation;
+  Cluster cluster;
+  Plan plan;
+  PipelineProgram program;
+  Schedule schedule;
+  NamedTensors parameters;
+  UpdateOptions update;
+
+  PipelineJob job() const {
+    return {computation, plan, schedule, program, "ref", {.threads = 1}, update};
+  }
+};
+
+// nullopt: the plan cannot run as it is.
+std::optional<Trial> make_trial(const test::RandomPlanOptions& options, Rng& rng) {
+  Trial trial;
+  trial.network = test::RandomNetwork(rng).make(static_cast<int>(rng.integer(4, 12)));
+  trial.computation = test::node_operators(trial.network);
+  trial.plan = test::random_stages(trial.computation, options, rng);
+  trial.cluster = uniform_cluster(options.ranks, 1e9, {1e9, 1e-6}, options.ranks);
+  try {
+    trial.schedule = make_schedule(trial.computation.computation, trial.cluster, trial.plan);
+  } catch (const Error&) {
+    return std::nullopt;  // too few micro-batches in flight for stages that share devices
+  }
+  check_schedule(trial.computation.computation, trial.plan, trial.schedule);
+  trial.program = cut_stages(trial.computation, trial.plan, trial.network.frozen);
+  trial.parameters = train::initial_parameters(trial.network, 7);
+  trial.update.optimizer.optimizer = rng.chance(0.5) ? "adamw" : "momentum";
+  trial.update.optimizer.weight_decay = 0.01;
+  trial.update.clip_norm = rng.chance(0.5) ? 0.05 : 0.0;
+  trial.update.run.threads = 1;
+  return trial;
+}
+
+struct Ran {
+  std::vector<double> losses;
+  std::vector<double> norms;
+  NamedTensors parameters;
+  NamedTensors gradients;
+};
+
+Ran run_reference(const Trial& trial, int steps) {
+  const PipelineJob job = trial.job();
+  ReferenceStep reference(job, trial.parameters);
+  Ran ran;
+  for (int step = 0; step < steps; ++step) {
+    const StepResult result = reference.step(
+        [&](const Samples& s) { return test::random_inputs(step, s.begin, s.end); }, 0.05);
+    ran.losses.push_back(result.loss);
+    ran.norms.push_back(result.gradient_norm);
+  }
+  ran.parameters = reference.parameters();
+  ran.gradients = reference.gradients();
+  return ran;
+}
+
+// Every rank's results are compared with `want` as soon as it has them.
+void run_threads(const Trial& trial, const Ran& want, double delay_ms, std::uint64_t seed) {
+  const PipelineJob job = trial.job();
+  std::mutex mutex;
+  const int ranks = static_cast<int>(trial.cluster.devices.size());
+  run_thread_ranks(ranks, {.delay_ms = delay_ms, .seed = seed}, [&](Transport& transport) {
+    RankRun run(job, trial.parameters, transport);
+    for (std::size_t step = 0; step < want.losses.size(); ++step) {
+      const StepResult result = run.step(
+          [&](const Samples& s) {
+            return test::random_inputs(static_cast<int>(step), s.begin, s.end);
+          },
+          0.05);
+      const std::scoped_lock lock(mutex);
+      CHECK(result.loss == want.losses[step]);
+      CHECK(result.gradient_norm == want.norms[step]);
+    }
+    const std::scoped_lock lock(mutex);
+    for (const auto& [name, gradient] : run.gradients()) {
+      CAPTURE(name);
+      CHECK(same_bits(gradient, want.gradients.at(name)));
+    }
+    for (const auto& [name, parameter] : run.parameters()) {
+      CAPTURE(name);
+      CHECK(same_bits(parameter, want.parameters.at(name)));
+    }
+  });
+}
+
+}  // namespace
+
+TEST_CASE("pipelines of random networks equal the reference bit for bit") {
+  Rng rng(20260);
+  int ran = 0, stages = 0, unequal = 0, tied = 0, sharded = 0, frozen = 0, recompute = 0;
+  for (int trial = 0; trial < 160; ++trial) {
+    CAPTURE(trial);
+    test::RandomPlanOptions options;
+    options.ranks = 1 << (trial % 3);
+    options.schedule = static_cast<ScheduleKind>((trial / 3) % 4);
+    const std::optional<Trial> made = make_trial(options, rng);
+    if (!made) continue;
+    const Ran want = run_reference(*made, 2);
+    CHECK(std::isfinite(want.losses[1]));
+    run_threads(*made, want, 0.2, static_cast<std::uint64_t>(trial));
+    ++ran;
+    stages += static_cast<int>(made->plan.stages.size());
+    for (const Stage& stage : made->plan.stages) {
+      unequal += stage.micro_batch != made->plan.stages[0].micro_batch ? 1 : 0;
+      recompute += stage.recompute ? 1 : 0;
+    }
+    for (const TrainedWeight& weight : trained_weights(made->plan, made->program)) {
+      tied += weight.stages.size() > 1 && weight.ranks.size() > 1 ? 1 : 0;
+      sharded += weight.shard ? 1 : 0;
+    }
+    frozen += made->network.frozen.empty() ? 0 : 1;
+  }
+  CHECK(ran > 100);
+  CHECK(stages > 3 * ran);
+  CHECK(unequal > ran);
+  CHECK(recompute > 50);
+  CHECK(tied > 50);
+  CHECK(sharded > 20);
+  CHECK(frozen > 20);
+}
+
+TEST_CASE("gradients of pipelines are those of the whole network") {
+  Rng rng(4);
+  int compared = 0;
+  for (int trial = 0; trial < 24; ++trial) {
+    CAPTURE(trial);
+    const std::optional<Trial> made =
+        make_trial({.ranks = 2, .schedule = static_cast<ScheduleKind>(trial % 4)}, rng);
+    if (!made) continue;
+    const Ran ran = run_reference(*made, 1);
+    Graph graph = bind_sizes(made->network.graph, {{"N", made->plan.batch}});
+    std::vector<Value> wanted;
+    std::vector<Tensor> inputs;
+    NamedTensors data = test::random_inputs(0, 0, made->plan.batch);
+    for (Input& input : graph.inputs) {
+      const std::string& name = graph.node({input.node, 0}).name;
+      if (ran.gradients.contains(name)) wanted.push_back({input.node, 0});
+      inputs.push_back(input.role == Role::kWeight ? made->parameters.at(name) : data.at(name));
+      input.role = Role::kInput;
+    }
+    const Graph whole = gradient(graph, wanted);
+    const std::vector<Tensor> outputs = compile(whole, find_device("ref"))->run(inputs);
+    CHECK(ran.losses[0] == doctest::Approx(outputs[0].to_doubles()[0]).epsilon(1e-5));
+    for (std::size_t w = 0; w < wanted.size(); ++w) {
+      const std::vector<double> want = outputs[w + 1].to_doubles();
+      const std::vector<double> got = ran.gradients.at(graph.node(wanted[w]).name).to_doubles();
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        CHECK(std::fabs(got[i] - want[i]) <= 1e-6 + 1e-4 * std::fabs(want[i]));
+      }
+      ++compared;
+    }
+  }
+  CHECK(compared > 20);
+}
+
+TEST_CASE("loss curves over 50 steps are equal") {
+  Rng rng(11);
+  int ran = 0;
+  for (int trial = 0; ran < 8 && trial < 40; ++trial) {
+    CAPTURE(trial);
+    const std::optional<Trial> made =
+        make_trial({.ranks = 1 << (ran % 3), .schedule = static_cast<ScheduleKind>(ran % 4)}, rng);
+    if (!made) continue;
+    const Ran want = run_reference(*made, 50);
+    CHECK(want.losses[49] != want.losses[0]);
+    run_threads(*made, want, 0.0, 1);
+    ++ran;
+  }
+  CHECK(ran == 8);
+}
+
+TEST_CASE("when a rank fails, all end and its error is told") {
+  Rng rng(3);
+  std::optional<Trial> made;
+  while (!made || made->plan.stages.size() < 3) made = make_trial({.ranks = 2}, rng);
+  const PipelineJob job = made->job();
+  CHECK_THROWS_WITH_AS(run_thread_ranks(2, {},
+                                        [&](Transport& transport) {
+                                          RankRun run(job, made->parameters, transport);
+                                          for (int step = 0; step < 4; ++step) {
+                                            run.step(
+                                                [&](const Samples& s) {
+                                                  if (transport.rank() == 0 && step == 2) {
+                                                    throw Error(ErrorCode::kIo, "the disk is gone");
+                                                  }
+                                                  return test::random_inputs(step, s.begin, s.end);
+                                                },
+                                                0.1);
+                                          }
+                                        }),
+                       "the disk is gone", Error);
+}
+
+TEST_CASE("networks that cannot be cut are refused") {
+  Rng rng(5);
+  const train::Network network = test::RandomNetwork(rng).make(4);
+  const GraphComputation computation = test::node_operators(network);
+  const auto operators = static_cast<int>(computation.computation.operators.size());
+  Plan plan{"random", "test", 8, ScheduleKind::kGPipe, {}};
+  plan.stages.resize(2);
+  // The loss and what is added to it, apart: a scalar goes from one to the other.
+  GraphComputation two = computation;
+  const Value loss = two.graph.outputs[0].value;
+  two.graph.outputs[0].value = two.graph.add("exp", {loss});
+  two.operators.push_back(operators);
+  two.computation.operators.push_back({"exp", 1.0, 1.0, 1.0});
+  two.computation.edges.push_back({operators - 1, operators, 4.0});
+  for (int op = 0; op < operators; ++op) plan.stages[0].operators.push_back(op);
+  plan.stages[1].operators = {operators};
+  plan.stages[0].devices = {0};
+  plan.stages[1].devices = {1};
+  plan.stages[0].micro_batch = plan.stages[1].micro_batch = 4;
+  CHECK_NOTHROW(cut_stages(two, plan, {}));
+  plan.stages[1].micro_batch = 8;
+  CHECK_THROWS_WITH_AS(cut_stages(two, plan, {}),
+                       doctest::Contains("has no single axis of samples: f32[]"), Error);
+}

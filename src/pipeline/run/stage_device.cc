@@ -1,0 +1,178 @@
+// Running the programs of a stage.
+#include "pipeline/run/stage_device.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+
+namespace lamina::pipeline {
+namespace {
+
+using Kind = Action::Kind;
+
+std::size_t index_of(Kind pass) {
+  const auto index = static_cast<std::size_t>(pass);
+  check(index < 4, "action {} is no pass", index);
+  return index;
+}
+
+std::vector<Shape> output_shapes(const Graph& graph) {
+  std::vector<Shape> shapes;
+  for (const Output& output : graph.outputs) {
+    const auto shape = constant_shape(graph.type(output.value).shape);
+    check(shape.has_value(), "output '{}' has no constant shape", output.name);
+    shapes.push_back(*shape);
+  }
+  return shapes;
+}
+
+bool lives_in_micro_batch(Port::Kind kind) {
+  return kind != Port::Kind::kWeight && kind != Port::Kind::kWeightGradient &&
+         kind != Port::Kind::kLoss && kind != Port::Kind::kLossSeed;
+}
+
+}  // namespace
+
+StageDevice::StageDevice(const StageProgram& program, const StageDeviceOptions& options,
+                         Ledger& ledger)
+    : program_(program),
+      ledger_(ledger),
+      weights_(program.weights.size()),
+      gradients_(program.weights.size()) {
+  add_pass(Kind::kForward, program.forward, options);
+  add_pass(Kind::kBackward, program.backward, options);
+  add_pass(Kind::kInputGradient, program.input_gradient, options);
+  add_pass(Kind::kWeightGradient, program.weight_gradient, options);
+  find_last_uses();
+  loss_seed_ = Tensor::from_doubles(DType::kF32, {}, std::span(&options.loss_seed, 1));
+}
+
+void StageDevice::add_pass(Kind kind, const PassProgram& program,
+                           const StageDeviceOptions& options) {
+  Pass& pass = passes_[index_of(kind)];
+  pass.program = &program;
+  if (program.outputs.empty()) return;
+  RunOptions run = options.run;
+  run.max_compiles = std::max(run.max_compiles, 100000);  // a stage may be a whole network
+  pass.compiled = compile(program.graph, find_device(options.device), run);
+  pass.shapes = output_shapes(program.graph);
+}
+
+// Passes stand in the order in which a micro-batch goes through them.
+void StageDevice::find_last_uses() {
+  std::set<Port> later;
+  for (std::size_t k = passes_.size(); k-- > 0;) {
+    Pass& pass = passes_[k];
+    std::set<Port> touched(pass.program->inputs.begin(), pass.program->inputs.end());
+    touched.insert(pass.program->outputs.begin(), pass.program->outputs.end());
+    for (const Port& port : touched) {
+      if (lives_in_micro_batch(port.kind) && !later.contains(port)) pass.last_uses.push_back(port);
+    }
+    later.insert(pass.program->inputs.begin(), pass.program->inputs.end());
+  }
+}
+
+MicroBatch StageDevice::micro_batch() const {
+  MicroBatch result;
+  std::size_t kept = 0;
+  for (const Pass& pass : passes_) {
+    for (const Port& port : pass.program->outputs) kept += port.kind == Port::Kind::kKept ? 1 : 0;
+  }
+  result.data.resize(program_.data.size());
+  result.received.resize(program_.received.size());
+  result.sent.resize(program_.sent.size());
+  result.seeds.resize(program_.seeds.size());
+  result.kept.resize(kept);
+  result.received_gradients.resize(program_.received.size());
+  return result;
+}
+
+Tensor& StageDevice::at(const Port& port, MicroBatch& micro_batch) {
+  const auto i = static_cast<std::size_t>(port.index);
+  switch (port.kind) {
+    case Port::Kind::kData:
+      return micro_batch.data.at(i);
+    case Port::Kind::kWeight:
+      return weights_.at(i);
+    case Port::Kind::kReceived:
+      return micro_batch.received.at(i);
+    case Port::Kind::kSent:
+      return micro_batch.sent.at(i);
+    case Port::Kind::kLoss:
+      return micro_batch.loss;
+    case Port::Kind::kSeed:
+      return micro_batch.seeds.at(i);
+    case Port::Kind::kLossSeed:
+      return loss_seed_;
+    case Port::Kind::kKept:
+      return micro_batch.kept.at(i);
+    case Port::Kind::kReceivedGradient:
+      return micro_batch.received_gradients.at(i);
+    case Port::Kind::kWeightGradient:
+      break;
+  }
+  fail(ErrorCode::kInternal, "gradients of weights belong to no micro-batch");
+}
+
+void StageDevice::run(Kind kind, MicroBatch& micro_batch) {
+  Pass& pass = passes_[index_of(kind)];
+  if (pass.compiled == nullptr) return;
+  std::vector<Tensor> inputs;
+  for (const Port& port : pass.program->inputs) {
+    inputs.push_back(at(port, micro_batch));
+    check(!inputs.back().empty(), "an input of a pass is not there: kind {}, index {}",
+          static_cast<int>(port.kind), port.index);
+    if (port.kind == Port::Kind::kLossSeed) {
+      inputs.back() = inputs.back().reshaped(
+          *constant_shape(pass.program->graph.nodes[inputs.size() - 1].types[0].shape));
+    }
+  }
+  std::vector<Tensor> outputs;
+  for (std::size_t k = 0; k < pass.shapes.size(); ++k) {
+    const Graph& graph = pass.program->graph;
+    outputs.push_back(ledger_.allocate(graph.type(graph.outputs[k].value).dtype, pass.shapes[k]));
+  }
+  pass.compiled->run_into(inputs, outputs);
+  const std::int64_t arena = pass.compiled->stats().arena_bytes;
+  ledger_.add(arena - pass.arena_bytes);
+  pass.arena_bytes = arena;
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    const Port& port = pass.program->outputs[k];
+    if (port.kind == Port::Kind::kWeightGradient) {
+      add_gradient(static_cast<std::size_t>(port.index), outputs[k]);
+    } else {
+      at(port, micro_batch) = outputs[k];
+    }
+  }
+}
+
+void StageDevice::add_gradient(std::size_t weight, const Tensor& gradient) {
+  if (gradients_[weight].empty()) {
+    gradients_[weight] = gradient;
+    return;
+  }
+  const std::span<float> sum = gradients_[weight].span<float>();
+  const std::span<const float> more = gradient.span<float>();
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += more[i];
+}
+
+void StageDevice::clear_gradients() {
+  for (Tensor& gradient : gradients_) gradient = Tensor();
+}
+
+Tensor StageDevice::gradient(std::size_t weight) {
+  check(program_.weights[weight].trained, "'{}' is not trained", program_.weights[weight].name);
+  if (gradients_[weight].empty()) {
+    gradients_[weight] = ledger_.allocate(DType::kF32, weights_[weight].shape());
+    const std::span<float> zeros = gradients_[weight].span<float>();
+    std::fill(zeros.begin(), zeros.end(), 0.0F);
+  }
+  return gradients_[weight];
+}
+
+void StageDevice::release(Kind kind, MicroBatch& micro_batch) {
+  for (const Port& port : passes_[index_of(kind)].last_uses) at(port, micro_batch) = Tensor();
+}
+
+}  // namespace lamina::pipeline
