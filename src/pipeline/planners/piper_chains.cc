@@ -1,0 +1,137 @@
+// The dynamic programme of Piper. For every downset and number of devices it keeps the sums at
+// which a chain of the operators outside gets faster, as the original's faster variant does: a
+// larger sum only helps where memory is short, so there are few.
+#include <algorithm>
+
+#include "pipeline/planners/piper.h"
+
+namespace lamina::pipeline {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+// A sum must be so much faster than a smaller one to be kept: times are sums of rounded numbers.
+constexpr double kFaster = 1.0 - 1e-9;
+
+struct Point {
+  double seconds = kNever;
+  int sum = 0;
+  int outer = -1;
+  int way = 0;
+  int rest = -1;  // the point of the later stages
+};
+
+class PiperSearch {
+ public:
+  PiperSearch(const Downsets& sets, const PiperProblem& problem)
+      : sets_(sets),
+        problem_(problem),
+        sums_(static_cast<std::size_t>(problem.most_sum) + 1),
+        fronts_(static_cast<std::size_t>(sets.size()) *
+                (static_cast<std::size_t>(problem.devices) + 1)),
+        best_(sums_ * (static_cast<std::size_t>(problem.devices) + 1)) {
+    points_.push_back({0.0, 0, sets.size() - 1, 0, -1});
+    for (int devices = 0; devices <= problem.devices; ++devices) {
+      front(sets.size() - 1, devices) = {0};
+    }
+  }
+
+  bool run(const Deadline& deadline) {
+    for (int inner = sets_.size() - 2; inner >= 0; --inner) {
+      std::fill(best_.begin(), best_.end(), Point{});
+      for (int outer = inner + 1; outer < sets_.size(); ++outer) {
+        if (!sets_.inside(inner, outer)) continue;
+        const std::span<const StageWay> ways = problem_.ways(inner, outer);
+        for (std::size_t way = 0; way < ways.size(); ++way) {
+          extend(outer, ways[way], static_cast<int>(way));
+        }
+        if (deadline.passed()) return false;
+      }
+      keep(inner);
+    }
+    return true;
+  }
+
+  PiperResult result() const {
+    PiperResult result;
+    result.states = static_cast<std::int64_t>(points_.size());
+    const std::vector<int>& all = front(0, problem_.devices);
+    if (all.empty()) return result;
+    int inner = 0;
+    for (int at = all.back(); points_[index(at)].rest >= 0; at = points_[index(at)].rest) {
+      const Point& point = points_[index(at)];
+      if (inner == 0) result.seconds = point.seconds;
+      result.stages.push_back({inner, point.outer, point.way, point.sum});
+      inner = point.outer;
+    }
+    return result;
+  }
+
+ private:
+  static std::size_t index(int value) { return static_cast<std::size_t>(value); }
+  // Points with rising sums and falling times.
+  std::vector<int>& front(int set, int devices) {
+    return fronts_[index(set) * (index(problem_.devices) + 1) + index(devices)];
+  }
+  const std::vector<int>& front(int set, int devices) const {
+    return fronts_[index(set) * (index(problem_.devices) + 1) + index(devices)];
+  }
+
+  // Puts a stage, run in one way, before the chains of `outer`.
+  void extend(int outer, const StageWay& way, int number) {
+    for (int devices = way.devices; devices <= problem_.devices; ++devices) {
+      auto step = way.steps.begin();
+      for (const int rest : front(outer, devices - way.devices)) {
+        const Point& later = points_[index(rest)];
+        const int sum = later.sum + way.share;
+        while (step != way.steps.end() && step->most < sum) ++step;
+        if (sum > problem_.most_sum || step == way.steps.end()) break;
+        Point& found = best_[index(devices) * sums_ + index(sum)];
+        const double seconds = std::max(later.seconds, step->seconds);
+        if (seconds < found.seconds) found = {seconds, sum, outer, number, rest};
+        if (later.seconds <= step->seconds) break;  // with larger sums this stage is no faster
+      }
+    }
+  }
+
+  void keep(int inner) {
+    for (int devices = 1; devices <= problem_.devices; ++devices) {
+      const std::vector<int>& fewer = front(inner, devices - 1);
+      std::vector<int>& kept = front(inner, devices);
+      auto next = fewer.begin();
+      double fastest = kNever;
+      for (int sum = 0; sum <= problem_.most_sum; ++sum) {
+        const Point& found = best_[index(devices) * sums_ + index(sum)];
+        int point = -1;
+        if (next != fewer.end() && points_[index(*next)].sum == sum) point = *next++;
+        if (point >= 0 && points_[index(point)].seconds < fastest * kFaster &&
+            points_[index(point)].seconds <= found.seconds) {
+          kept.push_back(point);
+        } else if (found.seconds < fastest * kFaster) {
+          kept.push_back(static_cast<int>(points_.size()));
+          points_.push_back(found);
+        } else {
+          continue;
+        }
+        fastest = points_[index(kept.back())].seconds;
+      }
+    }
+  }
+
+  const Downsets& sets_;
+  const PiperProblem& problem_;
+  std::size_t sums_;
+  std::vector<Point> points_;
+  std::vector<std::vector<int>> fronts_;  // indices of points, by set and number of devices
+  std::vector<Point> best_;               // of the set that is looked at, by devices and sum
+};
+
+}  // namespace
+
+PiperResult fastest_chain(const Downsets& sets, const PiperProblem& problem,
+                          const Deadline& deadline) {
+  PiperSearch search(sets, problem);
+  if (!search.run(deadline)) return {};
+  return search.result();
+}
+
+}  // namespace lamina::pipeline
