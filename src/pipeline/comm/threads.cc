@@ -106,7 +106,7 @@ class ThreadTransport final : public Transport {
     }
   }
 
-  void fail_all(std::string_view reason) override {
+  void fail_all(std::string_view reason, int /*status*/) override {
     const std::scoped_lock lock(world_.mutex);
     if (world_.failure.empty()) {
       world_.failure = reason;
@@ -190,7 +190,7 @@ void run_thread_ranks(int ranks, const ThreadRanksOptions& options,
     try {
       body(transport);
     } catch (const std::exception& error) {
-      transport.fail_all(error.what());
+      transport.fail_all(error.what(), 0);
     }
   };
   {

@@ -26,8 +26,9 @@ class Transport {
   // Idle: leaves the processor to others. Throws when another rank has failed.
   virtual void wait(int message) = 0;
 
-  // Ends the work of all ranks: those that wait, throw. To be called while what was sent is there.
-  virtual void fail_all(std::string_view reason) = 0;
+  // Ends the work of all ranks: those that wait, throw, or their processes end with this exit
+  // status. To be called while what was sent is there.
+  virtual void fail_all(std::string_view reason, int status) = 0;
 };
 
 }  // namespace lamina::pipeline

@@ -122,7 +122,9 @@ StepResult RankRun::step(const BatchData& data, double learning_rate) {
     return run(data, learning_rate);
   } catch (const std::exception& error) {
     // Before the memory of messages goes.
-    transport_.fail_all(error.what());
+    const auto* known = dynamic_cast<const Error*>(&error);
+    transport_.fail_all(error.what(),
+                        exit_status(known != nullptr ? known->code() : ErrorCode::kInternal));
     throw;
   }
 }

@@ -1,0 +1,56 @@
+// One rank of pipelines of random networks over MPI: every result equals the reference's bit for
+// bit. Started by mpirun; exit status 1 where something differs.
+#include "pipeline/comm/mpi.h"
+
+#include <fmt/core.h>
+
+#include "pipeline/run/rank_run.h"
+#include "pipeline/run/trial_for_test.h"
+
+namespace {
+
+using namespace lamina;
+using namespace lamina::pipeline;
+
+int differences(const test::Trial& trial, Transport& transport) {
+  const test::Ran want = test::run_reference(trial, 3);
+  const PipelineJob job = trial.job();
+  RankRun run(job, trial.parameters, transport);
+  int found = 0;
+  for (std::size_t step = 0; step < want.losses.size(); ++step) {
+    const StepResult result = run.step(
+        [&](const Samples& s) {
+          return test::random_inputs(static_cast<int>(step), s.begin, s.end);
+        },
+        0.05);
+    found += result.loss == want.losses[step] ? 0 : 1;
+    found += result.gradient_norm == want.norms[step] ? 0 : 1;
+  }
+  for (const auto& [name, gradient] : run.gradients()) {
+    found += test::same_bits(gradient, want.gradients.at(name)) ? 0 : 1;
+  }
+  for (const auto& [name, parameter] : run.parameters()) {
+    found += test::same_bits(parameter, want.parameters.at(name)) ? 0 : 1;
+  }
+  return found;
+}
+
+}  // namespace
+
+int main() {
+  int found = 0, ran = 0;
+  run_mpi_rank([&](Transport& transport) {
+    Rng rng(515);
+    for (int i = 0; i < 60; ++i) {
+      test::RandomPlanOptions options;
+      options.ranks = transport.ranks();
+      options.schedule = static_cast<ScheduleKind>(i % 4);
+      const std::optional<test::Trial> trial = test::make_trial(options, rng);
+      if (!trial) continue;
+      found += differences(*trial, transport);
+      ++ran;
+    }
+    fmt::print("rank {}: {} pipelines, {} differences\n", transport.rank(), ran, found);
+  });
+  return found == 0 && ran > 30 ? 0 : 1;
+}
