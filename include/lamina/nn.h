@@ -130,6 +130,7 @@ struct NetworkOptions {
   std::int64_t channels = 0;
   std::int64_t classes = 0;
   bool tied = false;
+  std::vector<std::string> frozen;
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -149,12 +150,13 @@ struct NetworkOptions {
     visit("channels", self.channels, "resnet: channels of images");
     visit("classes", self.classes, "mmt, resnet: number of classes");
     visit("tied", self.tied, "decoder: one table for embeddings and logits");
+    visit("frozen", self.frozen, "do not train weights whose names begin with one of these");
   }
 };
 // Names in the order of the documentation.
 std::vector<std::string_view> network_names();
 // Throws kNotFound that lists the names, and kInvalidArgument that names an option which this
-// network does not have.
+// network does not have, or a beginning that no weight has.
 train::Network network(std::string_view name, const NetworkOptions& options = {});
 
 }  // namespace lamina

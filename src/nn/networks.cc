@@ -87,14 +87,28 @@ constexpr std::array kNetworks = {
     Entry{"resnet", build_resnet, " layers width image channels classes "},
 };
 
-void require_known(const Entry& entry, const NetworkOptions& options) {
-  NetworkOptions::fields(options, [&](std::string_view name, const auto& value, std::string_view) {
-    if (name == "small" || !value) return;
-    require(entry.options.find(fmt::format(" {} ", name)) != std::string_view::npos,
-            "network '{}' has no option '{}'", entry.name, name);
-    require(static_cast<std::int64_t>(value) > 0 && static_cast<std::int64_t>(value) <= INT32_MAX,
-            "network '{}': {} must be from 1 to {}, got {}", entry.name, name, INT32_MAX, value);
-  });
+template <class T>
+void require_known(const Entry& entry, std::string_view name, const T& value) {
+  if (name == "small" || !value) return;
+  require(entry.options.find(fmt::format(" {} ", name)) != std::string_view::npos,
+          "network '{}' has no option '{}'", entry.name, name);
+  require(static_cast<std::int64_t>(value) > 0 && static_cast<std::int64_t>(value) <= INT32_MAX,
+          "network '{}': {} must be from 1 to {}, got {}", entry.name, name, INT32_MAX, value);
+}
+// Every network has it.
+void require_known(const Entry&, std::string_view, const std::vector<std::string>&) {}
+
+void freeze(train::Network& network, const std::vector<std::string>& beginnings) {
+  for (const std::string& beginning : beginnings) {
+    const std::size_t before = network.frozen.size();
+    for (const Input& input : network.graph.inputs) {
+      const std::string& name = network.graph.nodes[static_cast<std::size_t>(input.node)].name;
+      if (input.role == Role::kWeight && name.starts_with(beginning))
+        network.frozen.push_back(name);
+    }
+    require(network.frozen.size() > before, "network '{}': no weight's name begins with '{}'",
+            network.name, beginning);
+  }
 }
 
 }  // namespace
@@ -110,8 +124,11 @@ train::Network network(std::string_view name, const NetworkOptions& options) {
   for (const Entry& entry : kNetworks) {
     known += (known.empty() ? "" : ", ") + std::string(entry.name);
     if (entry.name != name) continue;
-    require_known(entry, options);
-    return entry.build(options);
+    NetworkOptions::fields(options, [&](std::string_view option, const auto& value,
+                                        std::string_view) { require_known(entry, option, value); });
+    train::Network built = entry.build(options);
+    freeze(built, options.frozen);
+    return built;
   }
   fail(ErrorCode::kNotFound, "there is no network '{}'; known: {}", name, known);
 }

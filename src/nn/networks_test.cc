@@ -169,4 +169,14 @@ TEST_CASE("networks that do not exist") {
                        doctest::Contains("width 1024 is not a multiple of 5 heads"), Error);
   CHECK_THROWS_WITH_AS(network("mmt", {.layers = -1}), doctest::Contains("layers must be from 1"),
                        Error);
+  CHECK_THROWS_WITH_AS(network("mmt", {.frozen = {"branch_9."}}),
+                       doctest::Contains("no weight's name begins with 'branch_9.'"), Error);
+}
+
+TEST_CASE("frozen weights by the beginnings of their names") {
+  const train::Network frozen =
+      network("candle-uno", {.small = true, .branches = 3, .frozen = {"branch_0.", "branch_2.1."}});
+  CHECK(frozen.frozen == std::vector<std::string>{"branch_0.0.weight", "branch_0.0.bias",
+                                                  "branch_0.1.weight", "branch_0.1.bias",
+                                                  "branch_2.1.weight", "branch_2.1.bias"});
 }

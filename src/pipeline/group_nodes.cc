@@ -23,7 +23,7 @@ constexpr int kShared = -2;  // prepares inputs; every reader has its own
 // A set of nodes.
 class Bits {
  public:
-  explicit Bits(std::size_t size) : words_((size + 63) / 64, 0) {}
+  explicit Bits(std::size_t size = 0) : words_((size + 63) / 64, 0) {}
 
   void set(std::size_t i) { words_[i / 64] |= std::uint64_t{1} << (i % 64); }
   bool test(std::size_t i) const { return (words_[i / 64] >> (i % 64) & 1) != 0; }
@@ -36,10 +36,11 @@ class Bits {
     }
     return true;
   }
-  // The smallest member; -1: none.
-  int first() const {
+  // The smallest member that is in `other` too; -1: none.
+  int first_in(const Bits& other) const {
     for (std::size_t w = 0; w < words_.size(); ++w) {
-      if (words_[w] != 0) return static_cast<int>(w * 64) + std::countr_zero(words_[w]);
+      const std::uint64_t both = words_[w] & other.words_[w];
+      if (both != 0) return static_cast<int>(w * 64) + std::countr_zero(both);
     }
     return -1;
   }
@@ -68,6 +69,7 @@ class Grouper {
     from_data_.resize(count, false);
     from_weights_.resize(count, false);
     heavy_.resize(count, false);
+    heavy_set_ = Bits(count);
     readers_.resize(count);
     after_.resize(count, Bits(count));
     before_.resize(count, Bits(count));
@@ -137,20 +139,22 @@ class Grouper {
       heavy_[n] = (flops[n] > 0.0 && flops[n] >= enough) || reads_table(graph_.nodes[n]);
       for (const std::size_t reader : readers_[n]) {
         after_[n].add(after_[reader]);
-        if (heavy_[reader]) after_[n].set(reader);
+        if (heavy_[reader] || is_output_[reader]) after_[n].set(reader);
       }
+      if (heavy_[n]) heavy_set_.set(n);
     }
   }
 
+  // Light nodes of data alone or of weights alone that read nothing else.
   void find_shared() {
-    std::vector<bool> follows_heavy(groups_.size(), false);
     for (std::size_t n = 0; n < groups_.size(); ++n) {
-      follows_heavy[n] = heavy_[n];
-      for (const Value& v : graph_.nodes[n].inputs) {
-        if (follows_heavy[at(v.node)]) follows_heavy[n] = true;
-      }
-      const bool prepares = !follows_heavy[n] && !(from_data_[n] && from_weights_[n]);
-      if (!is_input(n) && prepares && !is_output_[n]) groups_[n] = kShared;
+      if (is_input(n) || heavy_[n] || is_output_[n] || (from_data_[n] && from_weights_[n]))
+        continue;
+      const std::vector<Value>& inputs = graph_.nodes[n].inputs;
+      const bool prepares = std::all_of(inputs.begin(), inputs.end(), [&](const Value& v) {
+        return is_input(at(v.node)) || groups_[at(v.node)] == kShared;
+      });
+      if (prepares) groups_[n] = kShared;
     }
   }
 
@@ -170,7 +174,7 @@ class Grouper {
       });
       if (follows_all) return last;
     }
-    const int next = after_[n].first();
+    const int next = after_[n].first_in(heavy_set_);
     if (next < 0) return static_cast<int>(n);
     Bits known = after_[at(next)];
     known.set(at(next));
@@ -227,7 +231,8 @@ class Grouper {
   std::vector<bool> heavy_;
   std::vector<bool> is_output_;
   std::vector<std::vector<std::size_t>> readers_;
-  std::vector<Bits> after_;   // heavy nodes that follow a node
+  Bits heavy_set_;
+  std::vector<Bits> after_;   // heavy nodes and outputs that follow a node
   std::vector<Bits> before_;  // groups that a group follows, as far as they are known
 };
 

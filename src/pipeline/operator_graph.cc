@@ -38,7 +38,7 @@ class Cutter {
     }
   }
 
-  void output(Value v) { out_.add_output(name_of(whole_, v), place(v)); }
+  void output(const std::string& name, Value v) { out_.add_output(name, place(v)); }
 
   Graph take() { return std::move(out_); }
   // Values of the whole graph that are inputs here and none there, in order.
@@ -113,7 +113,7 @@ class GradientGraph {
       if (is_needed_[n]) cutter.copy_node(static_cast<NodeId>(n));
     }
     for (std::size_t i = first_gradient_; i < graph_.outputs.size(); ++i) {
-      cutter.output(graph_.outputs[i].value);
+      cutter.output(graph_.outputs[i].name, graph_.outputs[i].value);
     }
     for (const Value& v : cutter.cut()) passes.kept.push_back(name_of(graph_, v));
     Graph result = cutter.take();
@@ -187,7 +187,7 @@ std::vector<OperatorGraph> operator_graphs(const Grouping& grouping) {
         const Value v{id, static_cast<std::int32_t>(k)};
         if (!sent.contains(v)) continue;
         op.sent.push_back(v);
-        cutter.output(v);
+        cutter.output(name_of(whole, v), v);
       }
     }
     op.received = cutter.cut();

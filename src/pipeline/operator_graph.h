@@ -10,7 +10,7 @@
 
 namespace lamina::pipeline {
 
-// Inputs carry the names of the nodes that they stand for, outputs too.
+// Inputs and outputs carry the names of the values that they stand for.
 struct OperatorGraph {
   Graph graph;                  // with the weights that it reads; no updates
   std::vector<Value> received;  // of the whole graph, from other operators, in the order of inputs
@@ -38,7 +38,7 @@ struct Wanted {
   std::vector<std::string> sent;
 };
 
-// Shapes other than those of `sent` do not matter: gradients arrive as inputs "seed_<output>".
+// Gradients arrive as inputs "seed_<name of what was sent>" and leave as "grad_<name of input>".
 Passes make_passes(const OperatorGraph& op, const Wanted& wanted);
 
 }  // namespace lamina::pipeline

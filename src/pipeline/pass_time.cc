@@ -1,6 +1,5 @@
 // How long a pass takes: by the peak rates of a device, or measured here.
 #include <algorithm>
-#include <memory>
 
 #include "base/check.h"
 #include "base/files.h"
@@ -19,12 +18,6 @@ DeviceRates rates_of(const CpuMachine& machine) {
   return {machine.name, machine.flops_f32 * machine.cores, machine.all_cores_bytes_per_second,
           machine.launch_seconds};
 }
-
-// The program of the pass that was measured last, since its sizes are asked for in turn.
-struct Measured {
-  GraphHash pass;
-  std::unique_ptr<Program> program;
-};
 
 }  // namespace
 
@@ -51,16 +44,12 @@ PassTime modelled(const DeviceRates& rates) {
 }
 
 PassTime measured(const RunOptions& options) {
-  return [options, last = std::make_shared<Measured>()](const Graph& pass, const Sizes& sizes) {
-    const GraphHash hash = structure_hash(pass);
-    if (last->pass != hash) {
-      last->program = compile(fill_weights(pass, 1), find_device("cpu"), options);
-      last->pass = hash;
-    }
-    const std::vector<Tensor> inputs = random_inputs(pass, sizes, 2);
-    std::vector<Tensor> outputs = last->program->run(inputs);
-    const std::vector<std::function<void()>> runs = {
-        [&] { last->program->run_into(inputs, outputs); }};
+  return [options](const Graph& pass, const Sizes& sizes) {
+    const Graph graph = fill_weights(bind_sizes(pass, sizes), 1);
+    const auto program = compile(graph, find_device("cpu"), options);
+    const std::vector<Tensor> inputs = random_inputs(graph, {}, 2);
+    std::vector<Tensor> outputs = program->run(inputs);
+    const std::vector<std::function<void()>> runs = {[&] { program->run_into(inputs, outputs); }};
     constexpr TimingOptions kShort{.min_seconds = 0.05, .min_runs = 5, .max_runs = 200};
     return time_interleaved(runs, kShort)[0].median_ms / 1e3;
   };
