@@ -6,7 +6,8 @@
 
 A step: forward, backward, the norm of the gradients, the optimiser. Both sides run on the same
 parameters and batch; first the loss and all gradients are compared (exit status 1 when they
-differ), then they take turns of a few steps each, so that the drift of a shared machine meets both alike.
+differ), then they take turns of a few steps each, so that the drift of a shared machine meets both
+alike.
 Writes bench/results/train_step.json and prints a table in Markdown. --python names an interpreter
 with PyTorch (Debian: python3-torch). --program: cmake --preset bench, target bench_train_step.
 """
