@@ -22,6 +22,7 @@ constexpr std::array kPlanners = {
     PlannerEntry{PlannerKind::kPiper, "piper", plan_piper},
     PlannerEntry{PlannerKind::kIdeals, "ideals", plan_ideals},
     PlannerEntry{PlannerKind::kLinear, "linear", plan_linear},
+    PlannerEntry{PlannerKind::kAlpa, "alpa", plan_alpa},
     PlannerEntry{PlannerKind::kChain, "chain", plan_chain},
 };
 

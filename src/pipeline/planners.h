@@ -17,6 +17,8 @@ Planned plan_pipedream(const Computation& computation, const Cluster& cluster,
                        const PlanOptions& options);
 Planned plan_piper(const Computation& computation, const Cluster& cluster,
                    const PlanOptions& options);
+Planned plan_alpa(const Computation& computation, const Cluster& cluster,
+                  const PlanOptions& options);
 Planned plan_ideals(const Computation& computation, const Cluster& cluster,
                     const PlanOptions& options);
 Planned plan_linear(const Computation& computation, const Cluster& cluster,
