@@ -16,6 +16,9 @@
 namespace lamina::pipeline {
 namespace {
 
+// Plans that are predicted to be slower than the best by no more than this are simulated too.
+constexpr double kMargin = 0.04;
+
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 struct Candidate {
@@ -50,6 +53,27 @@ View view_of(const Cluster& cluster, std::vector<int> devices) {
   return view;
 }
 
+// The tree without what makes the search slow and plans hardly better: with forks in a line that
+// take less than two devices' share of the time or less than 1/16, and with at most so many leaves,
+// of neighbours that take little.
+SpTree in_pieces(const Computation& computation, const SpTree& tree, int devices) {
+  constexpr int kFew = 24, kMany = 256, kOfDevice = 8;
+  if (count_leaves(tree) <= kFew) return tree;
+  double total = 0.0;
+  for (const Operator& op : computation.operators) {
+    total += op.forward_s + op.input_gradient_s + op.weight_gradient_s + op.fixed_s;
+  }
+  const SpTree fine =
+      without_small_forks(computation, tree, total * std::max(2.0 / devices, 1.0 / 16.0));
+  const int most = std::clamp(kOfDevice * devices, 4 * kFew, kMany);
+  double grain_s = total / (4.0 * most);
+  SpTree pieces = fine;
+  for (; count_leaves(pieces) > most && grain_s > 0.0; grain_s *= 1.5) {
+    pieces = coarsen(computation, fine, grain_s);
+  }
+  return pieces;
+}
+
 class GraphPipe {
  public:
   GraphPipe(const Computation& computation, const Cluster& cluster, const PlanOptions& options)
@@ -60,14 +84,14 @@ class GraphPipe {
     for (std::size_t d = 0; d < cluster_.devices.size(); ++d) all.push_back(static_cast<int>(d));
     const View view = view_of(cluster_, all);
     const Decomposition structure = decompose(computation_, Untangle::kStrata);
-    search(structure.tree, view);
-    search(line_of(computation_), view);
+    search(in_pieces(computation_, line_of(computation_), view.equal.count), view);
+    search(in_pieces(computation_, structure.tree, view.equal.count), view);
     return choose();
   }
 
  private:
   void search(const SpTree& tree, const View& view) {
-    Space space(computation_, tree);
+    Space space(computation_, tree, splits(options_.schedule));
     for (const int size : micro_batches(options_)) {
       const Pricing pricing(computation_, view.equal, options_, size);
       scan(space, pricing, view);
@@ -77,27 +101,40 @@ class GraphPipe {
   // All bounds of the bottleneck that may lead to a better plan, from the loosest on. The shortest
   // path only grows as the bound falls, so between two bounds nothing is missed.
   void scan(Space& space, const Pricing& pricing, const View& view) {
-    double bound = kNever;
-    bool bounded = false;
+    const int others = pricing.micro_batches() - 1;
+    const Work all = space.sequence(space.root()).before.back();
+    const Work path = space.sequence(space.root()).path_before.back();
+    const double least_s = pricing.device_seconds(all) / view.equal.count;
+    double own_best_s = kNever;
     StageSearch search(space, pricing);
-    while (bound > 0.0) {
-      const auto chosen = search.shortest(bound, bounded);
+    StageSearch::Limits limits{kNever, kNever, false};
+    double path_s = pricing.least_seconds(path);
+    while (true) {
+      // What may still be better than the best with this micro-batch, and nearly as good as all.
+      const double wanted_s = std::min(own_best_s, (1.0 + kMargin) * best_s_);
+      if (others > 0) {
+        limits.bottleneck_s = std::min(limits.bottleneck_s, (wanted_s - path_s) / others);
+      }
+      limits.path_s = wanted_s - others * least_s;
+      if (limits.bottleneck_s < least_s) break;
+      const auto chosen = search.shortest(limits);
       if (!chosen) break;
       Plan plan = place(computation_, cluster_, options_, view.devices, chosen->stages,
                         pricing.micro_batch());
-      if (!bounded && !fits(computation_, cluster_, plan)) {
-        bounded = true;
+      const bool it_fits = fits(computation_, cluster_, plan);
+      if (!it_fits && !limits.memory) {
+        limits.memory = true;
         continue;
       }
       const double predicted = pricing.predict(chosen->path_s, chosen->bottleneck_s);
-      if (fits(computation_, cluster_, plan)) {
+      if (it_fits) {
+        own_best_s = std::min(own_best_s, predicted);
         best_s_ = std::min(best_s_, predicted);
         candidates_.push_back({predicted, std::move(plan)});
       }
-      bound = std::nextafter(chosen->bottleneck_s, 0.0);
-      const int others = pricing.micro_batches() - 1;
+      path_s = chosen->path_s;
+      limits.bottleneck_s = std::nextafter(chosen->bottleneck_s, 0.0);
       if (others == 0) break;
-      bound = std::min(bound, (best_s_ - chosen->path_s) / others);
     }
     states_ += search.labels();
   }

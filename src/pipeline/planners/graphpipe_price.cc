@@ -21,6 +21,10 @@ double reduce_seconds(const EqualDevices& devices, int degree, double bytes) {
 
 }  // namespace
 
+bool splits(ScheduleKind schedule) {
+  return schedule == ScheduleKind::kSplit || schedule == ScheduleKind::kZeroBubble;
+}
+
 Pricing::Pricing(const Computation& computation, const EqualDevices& devices,
                  const PlanOptions& options, int micro_batch)
     : computation_(computation), devices_(devices), options_(options), micro_batch_(micro_batch) {
@@ -42,7 +46,7 @@ StagePrice Pricing::price(const Shape& shape, const StageMode& mode) const {
   StagePrice price;
   price.bottleneck_s = std::max(others + weight_gradient + reduce, messages);
   // A split backward pass lets the stages before go on without the weight gradient.
-  const bool waits = options_.schedule != ScheduleKind::kSplit || !shape.has_inputs;
+  const bool waits = !splits(options_.schedule) || !shape.has_inputs;
   price.path_s = others + reduce + (waits ? weight_gradient : 0.0);
   if (shape.has_inputs) {
     price.path_s +=
@@ -54,10 +58,14 @@ StagePrice Pricing::price(const Shape& shape, const StageMode& mode) const {
 double Pricing::memory(const Shape& shape, const StageMode& mode, int height) const {
   const double samples = static_cast<double>(micro_batch_) / mode.devices;
   const int all = micro_batches();
-  const bool everything = options_.schedule == ScheduleKind::kGPipe;
-  const int in_flight = everything ? all : std::min(all, height);
-  const int before = everything ? all : std::min(all, height + 1);
-  const int waiting = options_.schedule == ScheduleKind::kSplit ? before : before - in_flight;
+  const auto in_flight_at = [&](int stages) {
+    if (options_.schedule == ScheduleKind::kGPipe) return all;
+    const bool ahead = options_.schedule == ScheduleKind::kZeroBubble;
+    return std::min(all, ahead ? 2 * stages - 1 : stages);
+  };
+  const int in_flight = in_flight_at(height);
+  const int before = in_flight_at(height + 1);
+  const int waiting = splits(options_.schedule) ? before : before - in_flight;
   const double shares = mode.shard_optimizer ? mode.devices : 1.0;
   const double kept = shape.in_bytes + (mode.recompute ? 0.0 : shape.saved_bytes);
   const double workspace = shape.workspace_bytes + (mode.recompute ? shape.saved_bytes : 0.0);

@@ -26,6 +26,9 @@ struct StageMode {
   bool shard_optimizer = false;
 };
 
+// Whether its backward passes are in two parts.
+bool splits(ScheduleKind schedule);
+
 struct StagePrice {
   double bottleneck_s = 0.0;  // of a micro-batch: its passes or its messages, whichever take longer
   double path_s = 0.0;        // what it adds to a path from a source to a sink and back
@@ -42,8 +45,13 @@ class Pricing {
   // That divide the micro-batch, ascending.
   const std::vector<int>& degrees() const { return degrees_; }
   // Device-seconds of a micro-batch at least.
-  double work(double rate_s, double fixed_s) const {
-    return (micro_batch_ * rate_s + fixed_s) / devices_.speed;
+  double device_seconds(const Work& work) const {
+    return (micro_batch_ * work.rate_s + work.fixed_s) / devices_.speed;
+  }
+  // Seconds of a micro-batch on as many devices as can share it.
+  double least_seconds(const Work& work) const {
+    const double samples = static_cast<double>(micro_batch_) / degrees_.back();
+    return (samples * work.rate_s + work.fixed_s) / devices_.speed;
   }
 
   StagePrice price(const Shape& shape, const StageMode& mode) const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/check.h"
 
@@ -13,17 +14,19 @@ namespace {
 using Index = std::size_t;
 Index at(int i) { return static_cast<Index>(i); }
 
-// Places where the groups of a fork may be cut; those of few branches come first.
-constexpr Index kMostCuts = 256;
+// Places where the bundles of all forks may be cut, and those of one fork at least.
+constexpr int kMostCuts = 512, kFewestCuts = 8;
 
 }  // namespace
 
-std::optional<ChosenStages> StageSearch::shortest(double bottleneck_s, bool bounded) {
-  bounded_ = bounded;
-  limit_s_ = bottleneck_s;
+std::optional<ChosenStages> StageSearch::shortest(const Limits& limits) {
+  limits_ = limits;
+  ++searches_;
+  bounded_options_.clear();
   steps_.clear();
   solved_.clear();
   branches_.clear();
+  open_forks_.clear();
   const Front& front = solve({space_.root(), 0, space_.length(space_.root()), 0});
   if (front.empty()) return std::nullopt;
   const auto best =
@@ -35,26 +38,55 @@ std::optional<ChosenStages> StageSearch::shortest(double bottleneck_s, bool boun
   return chosen;
 }
 
-// Devices for these items at least: together they work so long at every micro-batch.
-int StageSearch::least_devices(int sequence, int begin, int end) const {
-  const Sequence& items = space_.sequence(sequence);
-  const double work = pricing_.work(items.rate_before[at(end)] - items.rate_before[at(begin)],
-                                    items.fixed_before[at(end)] - items.fixed_before[at(begin)]);
-  constexpr double kRounding = 1e-9;
-  return static_cast<int>(std::ceil(work / limit_s_ - kRounding));
+// Devices that can do it in the time of the bottleneck.
+int StageSearch::least_devices(const Work& work) const {
+  constexpr double kRounding = 1e-6;
+  const double devices = pricing_.device_seconds(work) / limits_.bottleneck_s;
+  return static_cast<int>(std::ceil(devices - kRounding));
 }
 
-// Devices that the rest of the network leaves for the range.
-int StageSearch::most_devices(const Range& range) const {
-  const Sequence& all = space_.sequence(space_.root());
+std::vector<StageSearch::Left> StageSearch::left_for(const Range& range) const {
   const Sequence& own = space_.sequence(range.sequence);
-  const auto others = [&](const std::vector<double>& whole, const std::vector<double>& before) {
-    return whole.back() - (before[at(range.end)] - before[at(range.begin)]);
-  };
-  const double work = pricing_.work(others(all.rate_before, own.rate_before),
-                                    others(all.fixed_before, own.fixed_before));
-  constexpr double kRounding = 1e-6;
-  return pricing_.devices().count - static_cast<int>(std::ceil(work / limit_s_ - kRounding));
+  const Work others =
+      space_.sequence(space_.root()).before.back() - own.work(range.begin, range.end);
+  std::vector<Left> left;
+  for (int item = range.begin; item <= range.end; ++item) {
+    const int devices = least_devices(others) + least_devices(own.work(range.begin, item));
+    left.push_back({pricing_.devices().count - devices,
+                    limits_.path_s - pricing_.least_seconds(own.path(range.begin, item))});
+  }
+  return left;
+}
+
+// Ways to run a stage within the limits, each faster than those with fewer devices.
+std::vector<StageSearch::Option> StageSearch::compute_options(const Shape& shape,
+                                                              int height) const {
+  std::vector<Option> options;
+  for (const int devices : pricing_.degrees()) {
+    const auto mode = pricing_.fastest(shape, devices, height);
+    if (!mode) continue;
+    const StagePrice price = pricing_.price(shape, *mode);
+    if (price.bottleneck_s > limits_.bottleneck_s) continue;
+    if (options.empty() || price.path_s < options.back().price.path_s) {
+      options.push_back({*mode, price});
+    }
+  }
+  return options;
+}
+
+const std::vector<StageSearch::Option>& StageSearch::options(int shape, int height) {
+  if (height > 0) {
+    const auto [place, is_new] = bounded_options_.try_emplace({shape, height});
+    if (is_new) place->second = compute_options(space_.shape(shape), height);
+    return place->second;
+  }
+  if (options_.size() <= at(shape)) options_.resize(at(shape) + at(shape) / 2 + 1);
+  Options& known = options_[at(shape)];
+  if (known.search != searches_) {
+    known.search = searches_;
+    known.options = compute_options(space_.shape(shape), 0);
+  }
+  return known.options;
 }
 
 void StageSearch::insert(Front& front, const Label& label, const Step& step) {
@@ -74,99 +106,95 @@ void StageSearch::insert(Front& front, const Label& label, const Step& step) {
 const StageSearch::Front& StageSearch::solve(const Range& range) {
   const auto known = solved_.find(range);
   if (known != solved_.end()) return known->second;
-  Fronts fronts(at(range.end - range.begin + 1));
-  fronts.back()[Cut{}] = {{0, 0.0, range.height, -1}};
+  Solving solving{range, Fronts(at(range.end - range.begin + 1)), left_for(range)};
+  solving.fronts.back()[Cut{}] = {{0, 0.0, range.height, -1}};
   for (int place = range.end; place > range.begin; --place) {
-    // A stage without items of its own adds to fronts of the place before, never to this one.
-    for (const auto& [head, front] : fronts[at(place - range.begin)]) {
-      add_stages(range, place, head, fronts);
-      const Item& item = space_.sequence(range.sequence).items[at(place - 1)];
-      if (head.group == 0 && item.fork >= 0) add_fork(range, place - 1, Cut{}, front, fronts);
+    // A stage without items of its own adds to fronts of the item before, never to these.
+    for (const auto& [head, front] : solving.fronts_at(place)) {
+      if (front.empty()) continue;
+      add_stages(solving, place, head);
+      const int fork = space_.sequence(range.sequence).items[at(place - 1)].fork;
+      if (head.bundle == kNoBundle && fork >= 0) add_fork(solving, place - 1, Cut{}, front);
     }
   }
-  return solved_[range] = std::move(fronts.front()[Cut{}]);
+  return solved_[range] = std::move(solving.fronts.front()[Cut{}]);
 }
 
-void StageSearch::add_stages(const Range& range, int place, const Cut& head, Fronts& fronts) {
-  const Front from = fronts[at(place - range.begin)][head];
-  for (int begin = place; begin >= range.begin; --begin) {
-    StageParts parts{begin, place, head.group, head.item, 0, 0};
-    if (begin < place && !add_stage(range, parts, from, fronts)) break;
-    if (begin == range.begin || (begin == place && head.group == 0)) continue;
-    const Item item = space_.sequence(range.sequence).items[at(begin - 1)];
-    if (item.fork < 0) continue;
-    for (const Cut& cut : cuts(item.fork)) {
-      parts.tail_group = cut.group;
+void StageSearch::add_stages(Solving& solving, int place, const Cut& head) {
+  const Front& from = solving.fronts_at(place)[head];
+  const int first = solving.range.begin;
+  for (int begin = place; begin >= first; --begin) {
+    StageParts parts{begin, place, head.bundle, head.item, kNoBundle, 0};
+    if (begin < place && !add_stage(solving, parts, from)) break;
+    if (begin == first || (begin == place && head.bundle == kNoBundle)) continue;
+    const int fork = space_.sequence(solving.range.sequence).items[at(begin - 1)].fork;
+    if (fork < 0) continue;
+    for (const Cut& cut : cuts(fork)) {
+      parts.tail = cut.bundle;
       parts.tail_begin = cut.item;
-      if (cut.item < space_.length(space_.group_sequence(item.fork, cut.group))) {
-        add_stage(range, parts, from, fronts);
+      if (cut.item < space_.length(space_.bundle(cut.bundle).sequence)) {
+        add_stage(solving, parts, from);
       }
     }
   }
 }
 
 // False where the stage takes too long, however many devices it has.
-bool StageSearch::add_stage(const Range& range, const StageParts& parts, const Front& from,
-                            Fronts& fronts) {
-  const Shape& shape = space_.shape(range.sequence, parts);
-  const double samples = static_cast<double>(pricing_.micro_batch()) / pricing_.degrees().back();
-  if (shape.fixed() + samples * shape.rate() > limit_s_ * pricing_.devices().speed) return false;
-  const int left =
-      parts.tail_group == 0 ? least_devices(range.sequence, range.begin, parts.begin) : 0;
-  const int most = most_devices(range) - left;
+bool StageSearch::add_stage(Solving& solving, const StageParts& parts, const Front& from) {
+  const bool cuts_fork = parts.tail != kNoBundle;
+  const Left& left = solving.left_at(cuts_fork ? solving.range.begin : parts.begin);
+  const int shape = space_.shape_of_parts(solving.range.sequence, parts);
+  if (pricing_.least_seconds(space_.shape(shape).work()) > limits_.bottleneck_s) return false;
   Front behind_tail;
-  Front& to = parts.tail_group == 0 ? fronts[at(parts.begin - range.begin)][Cut{}] : behind_tail;
+  Front& to = cuts_fork ? behind_tail : solving.fronts_at(parts.begin)[Cut{}];
   for (const Label& label : from) {
-    const int height = bounded_ ? label.height + 1 : 0;
-    for (const int devices : pricing_.degrees()) {
-      if (label.devices + devices > most) break;
-      const auto mode = pricing_.fastest(shape, devices, height);
-      if (!mode) continue;
-      const StagePrice price = pricing_.price(shape, *mode);
-      if (price.bottleneck_s > limit_s_) continue;
+    const int height = limits_.memory ? label.height + 1 : 0;
+    for (const Option& option : options(shape, height)) {
+      const Label added{label.devices + option.mode.devices, label.path_s + option.price.path_s,
+                        height, -1};
+      if (!left.allows(added)) continue;
       Step step;
       step.next = label.plan;
       step.parts = parts;
-      step.mode = *mode;
-      step.bottleneck_s = price.bottleneck_s;
-      insert(to, {label.devices + devices, label.path_s + price.path_s, height, -1}, step);
+      step.mode = option.mode;
+      step.bottleneck_s = option.price.bottleneck_s;
+      insert(to, added, step);
     }
   }
-  if (parts.tail_group != 0 && !behind_tail.empty()) {
-    add_fork(range, parts.begin - 1, {parts.tail_group, parts.tail_begin}, behind_tail, fronts);
+  if (cuts_fork && !behind_tail.empty()) {
+    add_fork(solving, parts.begin - 1, {parts.tail, parts.tail_begin}, behind_tail);
   }
   return true;
 }
 
 // Solves the branches of the fork at `item`, but the tail that a stage behind it took, in every way
 // that leaves the stage before it a head.
-void StageSearch::add_fork(const Range& range, int item, const Cut& tail, const Front& from,
-                           Fronts& fronts) {
-  const int fork = space_.sequence(range.sequence).items[at(item)].fork;
-  add_open_fork(range, item, {fork, tail, {}, false, 0}, from, fronts);
-  if (item == range.begin) return;
+void StageSearch::add_fork(Solving& solving, int item, const Cut& tail, const Front& from) {
+  const int fork = space_.sequence(solving.range.sequence).items[at(item)].fork;
+  add_open_fork(solving, item, {fork, tail, {}, false, 0}, from);
+  if (item == solving.range.begin) return;
   for (const Cut& head : cuts(fork)) {
     if (head.item == 0) continue;
-    if (space_.contains(fork, all_branches(fork) - tail.group, head.group)) {
-      add_open_fork(range, item, {fork, tail, head, false, 0}, from, fronts);
+    if (space_.contains(fork, all_branches(fork) - group_of(tail), group_of(head))) {
+      add_open_fork(solving, item, {fork, tail, head, false, 0}, from);
     }
-    if (head.group == tail.group && head.item <= tail.item) {
-      add_open_fork(range, item, {fork, tail, head, true, 0}, from, fronts);
+    if (head.bundle == tail.bundle && head.item <= tail.item) {
+      add_open_fork(solving, item, {fork, tail, head, true, 0}, from);
     }
   }
 }
 
-void StageSearch::add_open_fork(const Range& range, int item, const OpenFork& open,
-                                const Front& from, Fronts& fronts) {
-  const int most = most_devices(range) - least_devices(range.sequence, range.begin, item);
-  Front& to = fronts[at(item - range.begin)][open.head];
+void StageSearch::add_open_fork(Solving& solving, int item, const OpenFork& open,
+                                const Front& from) {
+  const Left& left = solving.left_at(item);
+  Front& to = solving.fronts_at(item)[open.head];
   OpenFork own = open;
   for (const Label& label : from) {
     own.height = label.height;
     for (const Label& branches : beside(own)) {
       const Label both{label.devices + branches.devices, label.path_s + branches.path_s,
                        branches.height, -1};
-      if (both.devices > most) continue;
+      if (!left.allows(both)) continue;
       Step step;
       step.kind = Step::Kind::kFork;
       step.next = label.plan;
@@ -178,25 +206,41 @@ void StageSearch::add_open_fork(const Range& range, int item, const OpenFork& op
   }
 }
 
-StageSearch::Front StageSearch::beside(const OpenFork& open) {
-  const int taken = open.tail.group + (open.is_shared ? 0 : open.head.group);
+std::size_t StageSearch::OpenForkHash::operator()(const OpenFork& open) const {
+  std::uint64_t hash = open.is_shared ? 1 : 0;
+  for (const int part : {open.fork, open.tail.bundle, open.tail.item, open.head.bundle,
+                         open.head.item, open.height}) {
+    hash = (hash ^ static_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15U;
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+const StageSearch::Front& StageSearch::beside(const OpenFork& open) {
+  const auto known = open_forks_.find(open);
+  if (known != open_forks_.end()) return known->second;
+  return open_forks_[open] = solve_beside(open);
+}
+
+StageSearch::Front StageSearch::solve_beside(const OpenFork& open) {
+  const int taken = group_of(open.tail) + (open.is_shared ? 0 : group_of(open.head));
   Front front = whole_branches(open.fork, all_branches(open.fork) - taken, open.height);
   if (open.is_shared) {
     add_branches(open, Taken::kBoth, front);
   } else {
-    if (open.tail.group != 0) add_branches(open, Taken::kTail, front);
-    if (open.head.group != 0) add_branches(open, Taken::kHead, front);
+    if (open.tail.bundle != kNoBundle) add_branches(open, Taken::kTail, front);
+    if (open.head.bundle != kNoBundle) add_branches(open, Taken::kHead, front);
   }
   return front;
 }
 
-// What is left of a group.
+// What is left of a bundle.
 void StageSearch::add_branches(const OpenFork& open, Taken taken, Front& front) {
   Step branches;
   branches.kind = Step::Kind::kBranches;
-  branches.group = taken == Taken::kHead ? open.head.group : open.tail.group;
+  branches.bundle = taken == Taken::kHead ? open.head.bundle : open.tail.bundle;
   branches.taken = taken;
-  const int sequence = space_.group_sequence(open.fork, branches.group);
+  const int sequence = space_.bundle(branches.bundle).sequence;
   const Range range{sequence, taken == Taken::kTail ? 0 : open.head.item,
                     taken == Taken::kHead ? space_.length(sequence) : open.tail.item, open.height};
   if (range.begin < range.end) front = with_branches(front, solve(range), branches);
@@ -210,7 +254,7 @@ StageSearch::Front StageSearch::with_branches(const Front& left, const Front& ri
     for (const Label& other : right) {
       const Label both{one.devices + other.devices, std::max(one.path_s, other.path_s),
                        std::max(one.height, other.height), -1};
-      if (both.devices > pricing_.devices().count) continue;
+      if (both.devices > pricing_.devices().count || both.path_s > limits_.path_s) continue;
       Step step = branches;
       step.next = one.plan;
       step.inner = other.plan;
@@ -232,52 +276,60 @@ const StageSearch::Front& StageSearch::whole_branches(int fork, int group, int h
   for (int part = 1; part <= group; ++part) {
     if (!space_.contains(fork, group, part)) continue;
     if (space_.counts(fork, part)[at(static_cast<int>(first - counts.begin()))] == 0) continue;
-    const int sequence = space_.group_sequence(fork, part);
-    const Front stages = solve({sequence, 0, space_.length(sequence), height});
-    if (stages.empty()) continue;
-    Step branches;
-    branches.kind = Step::Kind::kBranches;
-    branches.group = part;
     const Front others = whole_branches(fork, group - part, height);
-    for (const Label& label : with_branches(others, stages, branches)) {
-      const Step step = steps_[at(label.plan)];
-      insert(front, label, step);
+    for (const int bundle : space_.bundles(fork, part)) {
+      const int sequence = space_.bundle(bundle).sequence;
+      const Front stages = solve({sequence, 0, space_.length(sequence), height});
+      Step branches;
+      branches.kind = Step::Kind::kBranches;
+      branches.bundle = bundle;
+      for (const Label& label : with_branches(others, stages, branches)) {
+        const Step step = steps_[at(label.plan)];
+        insert(front, label, step);
+      }
     }
   }
   return branches_[key] = std::move(front);
 }
 
-// Of every group at every item, from its first to behind its last, but not all of the fork.
+// Of every bundle at every item, from its first to behind its last, but not all of the fork. Where
+// these are too many: of fewer bundles, and at fewer items.
 const std::vector<StageSearch::Cut>& StageSearch::cuts(int fork) {
   const auto known = cuts_.find(fork);
   if (known != cuts_.end()) return known->second;
-  std::vector<std::pair<int, int>> groups;
+  const int most = std::max(kMostCuts / space_.forks(), kFewestCuts);
+  std::vector<std::pair<int, int>> groups;  // with their numbers of branches
   for (int group = 1; group <= all_branches(fork); ++group) {
-    int branches = 0;
-    for (const int count : space_.counts(fork, group)) branches += count;
-    groups.emplace_back(branches, group);
+    const std::vector<int> counts = space_.counts(fork, group);
+    groups.emplace_back(std::accumulate(counts.begin(), counts.end(), 0), group);
   }
   std::sort(groups.begin(), groups.end());
   std::vector<Cut> result;
   for (const auto& [branches, group] : groups) {
-    const int length = space_.length(space_.group_sequence(fork, group));
     const bool is_all = group == all_branches(fork);
-    if (!result.empty() && result.size() + at(length) > kMostCuts) continue;
-    for (int item = is_all ? 1 : 0; item <= (is_all ? length - 1 : length); ++item) {
-      result.push_back({group, item});
+    for (const int bundle : space_.bundles(fork, group)) {
+      const int length = space_.length(space_.bundle(bundle).sequence);
+      const int step = length / most + 1;
+      if (!result.empty() && static_cast<int>(result.size()) + length / step > most) continue;
+      for (int item = is_all ? step : 0; item < length; item += step) {
+        result.push_back({bundle, item});
+      }
+      if (!is_all) result.push_back({bundle, length});
     }
   }
   return cuts_[fork] = std::move(result);
 }
 
-// Turns steps into stages. Solved are groups of the first branches of each class; what they stand
+// Turns steps into stages. Solved are bundles of the first branches of each class; what they stand
 // for are branches of the network, taken as they come.
 class StageSearch::Collector {
+  using Items = std::vector<Item>;
+
  public:
   explicit Collector(const StageSearch& search) : search_(search), space_(search.space_) {}
 
-  void collect(int plan, const std::vector<Item>& items) {
-    std::map<int, Group> heads, tails;  // by item
+  void collect(int plan, const Items& items) {
+    std::map<int, Items> heads, tails;  // by item
     for (; plan >= 0; plan = search_.steps_[at(plan)].next) {
       const Step& step = search_.steps_[at(plan)];
       const StageParts& parts = step.parts;
@@ -288,13 +340,13 @@ class StageSearch::Collector {
       }
       ChosenStage stage{{}, step.mode};
       add(items, parts.begin, parts.end, stage);
-      if (parts.head_group != 0) {
-        const Group& head = take(items[at(parts.end)].fork, parts.head_group, heads[parts.end]);
+      if (parts.head != kNoBundle) {
+        const Items& head = take(items[at(parts.end)].fork, parts.head, heads[parts.end]);
         add(head, 0, parts.head_end, stage);
       }
-      if (parts.tail_group != 0) {
+      if (parts.tail != kNoBundle) {
         const int item = parts.begin - 1;
-        const Group& tail = take(items[at(item)].fork, parts.tail_group, tails[item]);
+        const Items& tail = take(items[at(item)].fork, parts.tail, tails[item]);
         add(tail, parts.tail_begin, static_cast<int>(tail.size()), stage);
       }
       std::sort(stage.operators.begin(), stage.operators.end());
@@ -306,36 +358,31 @@ class StageSearch::Collector {
   ChosenStages take_stages() { return std::move(chosen_); }
 
  private:
-  using Group = std::vector<Item>;
-
-  void collect_fork(const Step& step, int fork, Group& head, Group& tail) {
+  void collect_fork(const Step& step, int fork, Items& head, Items& tail) {
     for (int b = step.inner; b >= 0; b = search_.steps_[at(b)].next) {
       const Step& branches = search_.steps_[at(b)];
-      Group whole;
-      Group& group = branches.taken == Taken::kNothing ? whole
+      Items whole;
+      Items& items = branches.taken == Taken::kNothing ? whole
                      : branches.taken == Taken::kTail  ? tail
                                                        : head;
-      collect(branches.inner, take(fork, branches.group, group));
+      collect(branches.inner, take(fork, branches.bundle, items));
     }
   }
 
-  // Items of branches that are not taken yet, where the group is not known yet.
-  const Group& take(int fork, int group, Group& items) {
+  // Of branches that are not taken yet, where it is not known yet which.
+  const Items& take(int fork, int bundle, Items& items) {
     if (!items.empty()) return items;
     std::vector<int>& taken = taken_[fork];
     taken.resize(space_.fork(fork).classes.size(), 0);
-    const std::vector<int> counts = space_.counts(fork, group);
-    for (Index c = 0; c < counts.size(); ++c) {
-      for (int n = 0; n < counts[c]; ++n) {
-        const int branch = space_.fork(fork).classes[c][at(taken[c]++)];
-        const std::vector<Item>& more = space_.sequence(branch).items;
-        items.insert(items.end(), more.begin(), more.end());
-      }
+    for (const int c : space_.bundle(bundle).classes) {
+      const int branch = space_.fork(fork).classes[at(c)][at(taken[at(c)]++)];
+      const Items& more = space_.sequence(branch).items;
+      items.insert(items.end(), more.begin(), more.end());
     }
     return items;
   }
 
-  void add(const std::vector<Item>& items, int begin, int end, ChosenStage& stage) const {
+  void add(const Items& items, int begin, int end, ChosenStage& stage) const {
     for (int i = begin; i < end; ++i) {
       for (const int piece : space_.pieces_of(items[at(i)])) {
         const std::vector<int>& operators = space_.operators(piece);

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -32,9 +33,14 @@ class StageSearch {
  public:
   StageSearch(Space& space, const Pricing& pricing) : space_(space), pricing_(pricing) {}
 
-  // The stages with the shortest critical path of those whose bottleneck is at most `bottleneck_s`;
-  // with `bounded`, of those that fit the memory.
-  std::optional<ChosenStages> shortest(double bottleneck_s, bool bounded);
+  // What stages have to keep.
+  struct Limits {
+    double bottleneck_s = 0.0;
+    double path_s = 0.0;
+    bool memory = false;
+  };
+  // Those with the shortest critical path.
+  std::optional<ChosenStages> shortest(const Limits& limits);
   std::int64_t labels() const { return labels_; }  // kept in fronts so far
 
  private:
@@ -47,14 +53,14 @@ class StageSearch {
   using Front = std::vector<Label>;
   class Collector;
 
-  // What stages before and behind a fork took of a group of its branches.
+  // What stages before and behind a fork took of a bundle of its branches.
   enum class Taken { kNothing, kHead, kTail, kBoth };
   // What a label stands for, in a list from the sources to the sinks.
   struct Step {
     enum class Kind {
       kStage,
       kFork,      // the branches of an item that no stage before or behind took
-      kBranches,  // a group of them, one after the other
+      kBranches,  // a bundle of them
     };
     Kind kind = Kind::kStage;
     int next = -1;
@@ -63,16 +69,17 @@ class StageSearch {
     StageMode mode;
     double bottleneck_s = 0.0;
     int item = 0;            // kFork
-    bool is_shared = false;  // kFork: the stages before and behind took parts of the same group
-    int group = 0;           // kBranches
+    bool is_shared = false;  // kFork: the stages before and behind took parts of the same bundle
+    int bundle = 0;          // kBranches
     Taken taken = Taken::kNothing;
   };
-  // Where a group is cut in two: at this item of its sequence. Group 0: nowhere.
+  // Where a bundle is cut in two: at this item of its sequence.
   struct Cut {
-    int group = 0;
+    int bundle = kNoBundle;
     int item = 0;
+    bool operator==(const Cut&) const = default;
     bool operator<(const Cut& other) const {
-      return std::pair(group, item) < std::pair(other.group, other.item);
+      return std::pair(bundle, item) < std::pair(other.bundle, other.item);
     }
   };
   // Items begin to end of a sequence, with `height` stages behind them.
@@ -86,44 +93,89 @@ class StageSearch {
              std::tie(other.sequence, other.begin, other.end, other.height);
     }
   };
-  // All from an item on is in stages, but the head of a group of that item, which the next stage
+  // What labels at an item of a range may use: the items before it and the rest of the network need
+  // something too.
+  struct Left {
+    int devices = 0;
+    double path_s = 0.0;
+
+    bool allows(const Label& label) const {
+      return label.devices <= devices && label.path_s <= path_s;
+    }
+  };
+  // All from an item on is in stages, but the head of a bundle of that item, which the next stage
   // has to take along.
   using Fronts = std::vector<std::map<Cut, Front>>;
-  // A fork whose stages leave out the tail of one group, and the head of another or the same.
+  // A fork whose stages leave out the tail of one bundle, and the head of another or the same.
   struct OpenFork {
     int fork = 0;
     Cut tail;
     Cut head;
     bool is_shared = false;
     int height = 0;
+    bool operator==(const OpenFork&) const = default;
+  };
+
+  // A range that is being solved.
+  struct Solving {
+    const Range& range;
+    Fronts fronts;
+    std::vector<Left> left;  // by item
+
+    const Left& left_at(int item) const {
+      return left[static_cast<std::size_t>(item - range.begin)];
+    }
+    std::map<Cut, Front>& fronts_at(int item) {
+      return fronts[static_cast<std::size_t>(item - range.begin)];
+    }
+  };
+  struct Option {
+    StageMode mode;
+    StagePrice price;
   };
 
   const Front& solve(const Range& range);
-  void add_stages(const Range& range, int place, const Cut& head, Fronts& fronts);
-  bool add_stage(const Range& range, const StageParts& parts, const Front& from, Fronts& fronts);
-  void add_fork(const Range& range, int item, const Cut& tail, const Front& from, Fronts& fronts);
-  void add_open_fork(const Range& range, int item, const OpenFork& open, const Front& from,
-                     Fronts& fronts);
-  Front beside(const OpenFork& open);
+  const std::vector<Option>& options(int shape, int height);
+  std::vector<Option> compute_options(const Shape& shape, int height) const;
+  void add_stages(Solving& solving, int place, const Cut& head);
+  bool add_stage(Solving& solving, const StageParts& parts, const Front& from);
+  void add_fork(Solving& solving, int item, const Cut& tail, const Front& from);
+  void add_open_fork(Solving& solving, int item, const OpenFork& open, const Front& from);
+  const Front& beside(const OpenFork& open);
+  Front solve_beside(const OpenFork& open);
   const Front& whole_branches(int fork, int group, int height);
   Front with_branches(const Front& left, const Front& right, const Step& branches);
   const std::vector<Cut>& cuts(int fork);
+  int group_of(const Cut& cut) const {
+    return cut.bundle == kNoBundle ? 0 : space_.bundle(cut.bundle).group;
+  }
   int all_branches(int fork) const { return space_.fork(fork).groups - 1; }
   void insert(Front& front, const Label& label, const Step& step);
   ChosenStages collect(int plan) const;
-  int most_devices(const Range& range) const;
-  int least_devices(int sequence, int begin, int end) const;
+  std::vector<Left> left_for(const Range& range) const;
+  int least_devices(const Work& work) const;
   void add_branches(const OpenFork& open, Taken taken, Front& front);
 
   Space& space_;
   const Pricing& pricing_;
-  bool bounded_ = false;
-  double limit_s_ = 0.0;
+  Limits limits_;
   std::int64_t labels_ = 0;
   std::vector<Step> steps_;
   std::map<Range, Front> solved_;
-  std::map<std::array<int, 3>, Front> branches_;
+  std::map<std::array<int, 3>, Front> branches_;  // by fork, group and height
+  struct OpenForkHash {
+    std::size_t operator()(const OpenFork& open) const;
+  };
+  std::unordered_map<OpenFork, Front, OpenForkHash> open_forks_;
   std::map<int, std::vector<Cut>> cuts_;
+  // By shape, without a bound of the memory; a time of the search tells whether they are of now.
+  struct Options {
+    int search = 0;
+    std::vector<Option> options;
+  };
+  std::vector<Options> options_;
+  std::map<std::pair<int, int>, std::vector<Option>> bounded_options_;  // by shape and height
+  int searches_ = 0;
 };
 
 }  // namespace lamina::pipeline

@@ -14,7 +14,11 @@ using Index = std::size_t;
 Index at(int i) { return static_cast<Index>(i); }
 
 // Groups of branches that a fork may have. Beyond that its smallest branches become one.
+constexpr Index kWeightGradient = 2;  // among the passes of a shape
+
 constexpr int kMostGroups = 64;
+// Orders of a group's branches.
+constexpr Index kMostOrders = 6;
 
 void add_leaves(const SpTree& tree, std::vector<std::vector<int>>& leaves) {
   if (tree.kind == SpTree::Kind::kOperators) leaves.push_back(tree.operators);
@@ -89,6 +93,22 @@ Shape shape_of(const Computation& computation, const std::vector<int>& operators
   return shape;
 }
 
+SpTree without_small_forks(const Computation& computation, SpTree tree, double seconds) {
+  if (is_leaf(tree)) return tree;
+  std::vector<SpTree> children;
+  if (tree.kind == SpTree::Kind::kParallel && seconds_below(computation, tree) <= seconds) {
+    for (const int op : operators_below(tree)) {
+      children.push_back({SpTree::Kind::kOperators, {op}, {}});
+    }
+    return in_series(std::move(children));
+  }
+  for (SpTree& child : tree.children) {
+    children.push_back(without_small_forks(computation, std::move(child), seconds));
+  }
+  return tree.kind == SpTree::Kind::kParallel ? in_parallel(std::move(children))
+                                              : in_series(std::move(children));
+}
+
 SpTree coarsen(const Computation& computation, SpTree tree, double grain_s) {
   if (is_leaf(tree)) return tree;
   if (seconds_below(computation, tree) <= grain_s) {
@@ -102,7 +122,8 @@ SpTree coarsen(const Computation& computation, SpTree tree, double grain_s) {
   return in_series(merge_leaves(computation, std::move(children), grain_s));
 }
 
-Space::Space(const Computation& computation, const SpTree& tree) : computation_(computation) {
+Space::Space(const Computation& computation, const SpTree& tree, bool splits)
+    : computation_(computation), splits_(splits) {
   add_leaves(tree, pieces_);
   for (const std::vector<int>& operators : pieces_) {
     Shape shape;
@@ -141,21 +162,34 @@ void Space::find_tensors() {
   tensor_stamp_.assign(tensors_.size(), 0);
 }
 
-int Space::add_items(std::vector<Item> items) {
-  Sequence sequence{std::move(items), {0.0}, {0.0}};
-  for (const Item& item : sequence.items) {
-    std::vector<int> pieces;
-    add_pieces(item, pieces);
-    double rate = 0.0, fixed = 0.0;
-    for (const int piece : pieces) {
-      rate += piece_shapes_[at(piece)].rate();
-      fixed += piece_shapes_[at(piece)].fixed();
-    }
-    sequence.rate_before.push_back(sequence.rate_before.back() + rate);
-    sequence.fixed_before.push_back(sequence.fixed_before.back() + fixed);
-  }
+int Space::add_items(const std::vector<Item>& items) {
+  Sequence sequence{{}, {Work{}}, {Work{}}};
+  for (const Item& item : items) append(item, sequence);
   sequences_.push_back(std::move(sequence));
   return static_cast<int>(sequences_.size()) - 1;
+}
+
+void Space::append(const Item& item, Sequence& to) const {
+  Work work, path;
+  if (item.piece >= 0) {
+    const Shape& shape = piece_shapes_[at(item.piece)];
+    for (Index pass = 0; pass < shape.rate_s.size(); ++pass) {
+      const Work own{shape.rate_s[pass], shape.fixed_s[pass]};
+      work = work + own;
+      if (pass != kWeightGradient || !splits_) path = path + own;
+    }
+  } else {
+    for (const auto& alike : fork(item.fork).classes) {
+      for (const int branch : alike) {
+        work = work + sequence(branch).before.back();
+        const Work& other = sequence(branch).path_before.back();
+        if (other.rate_s > path.rate_s) path = other;
+      }
+    }
+  }
+  to.items.push_back(item);
+  to.before.push_back(to.before.back() + work);
+  to.path_before.push_back(to.path_before.back() + path);
 }
 
 // Leaves are met in the order in which the constructor made pieces of them.
@@ -173,7 +207,7 @@ int Space::add_sequence(const SpTree& tree) {
   } else {
     add(tree);
   }
-  return add_items(std::move(items));
+  return add_items(items);
 }
 
 int Space::add_fork(const SpTree& tree) {
@@ -193,7 +227,7 @@ int Space::add_fork(const SpTree& tree) {
     }
     if (fork.groups <= kMostGroups) break;
     std::stable_sort(branches.begin(), branches.end(), [&](int a, int b) {
-      return sequence(a).rate_before.back() > sequence(b).rate_before.back();
+      return sequence(a).before.back().rate_s > sequence(b).before.back().rate_s;
     });
     const int smallest = branches.back();
     branches.pop_back();
@@ -278,21 +312,36 @@ int Space::join(const std::vector<int>& branches) {
     const std::vector<Item>& more = sequence(branch).items;
     items.insert(items.end(), more.begin(), more.end());
   }
-  return add_items(std::move(items));
+  return add_items(items);
 }
 
-int Space::group_sequence(int fork_id, int group) {
-  const auto known = group_sequences_.find({fork_id, group});
-  if (known != group_sequences_.end()) return known->second;
-  std::vector<int> branches;
+const std::vector<int>& Space::bundles(int fork_id, int group) {
+  std::vector<int>& known = bundles_of_[{fork_id, group}];
+  if (!known.empty()) return known;
+  std::vector<int> classes;
   const std::vector<int> numbers = counts(fork_id, group);
   for (Index c = 0; c < numbers.size(); ++c) {
-    const std::vector<int>& alike = fork(fork_id).classes[c];
-    branches.insert(branches.end(), alike.begin(), alike.begin() + numbers[c]);
+    classes.insert(classes.end(), at(numbers[c]), static_cast<int>(c));
   }
-  const int id = branches.size() == 1 ? branches.front() : join(branches);
-  group_sequences_[{fork_id, group}] = id;
-  return id;
+  std::vector<std::vector<int>> orders;
+  do {
+    orders.push_back(classes);
+  } while (orders.size() <= kMostOrders && std::next_permutation(classes.begin(), classes.end()));
+  if (orders.size() > kMostOrders) {
+    orders.resize(1);
+    orders.emplace_back(orders.front().rbegin(), orders.front().rend());
+  }
+  for (const std::vector<int>& order : orders) known.push_back(add_bundle(fork_id, group, order));
+  return known;
+}
+
+int Space::add_bundle(int fork_id, int group, const std::vector<int>& classes) {
+  std::vector<int> branches;
+  std::vector<Index> next(fork(fork_id).classes.size(), 0);
+  for (const int c : classes) branches.push_back(fork(fork_id).classes[at(c)][next[at(c)]++]);
+  const int sequence = branches.size() == 1 ? branches.front() : join(branches);
+  bundles_.push_back({fork_id, group, classes, sequence});
+  return static_cast<int>(bundles_.size()) - 1;
 }
 
 std::vector<int> Space::pieces_of(const Item& item) const {
@@ -301,31 +350,45 @@ std::vector<int> Space::pieces_of(const Item& item) const {
   return pieces;
 }
 
-std::vector<int> Space::pieces_between(int id, int begin, int end) const {
-  std::vector<int> pieces;
+void Space::add_between(int id, int begin, int end, std::vector<int>& pieces) const {
   for (int i = begin; i < end; ++i) add_pieces(sequence(id).items[at(i)], pieces);
-  return pieces;
 }
 
-const Shape& Space::shape(int id, const StageParts& parts) {
-  const std::array<int, 7> key = {id,
-                                  parts.begin,
-                                  parts.end,
-                                  parts.head_group,
-                                  parts.head_end,
-                                  parts.tail_group,
-                                  parts.tail_begin};
-  const auto known = shapes_.find(key);
-  if (known != shapes_.end()) return known->second;
-  std::vector<int> pieces = pieces_between(id, parts.begin, parts.end);
-  const auto add = [&](int item, int group, int begin, int end) {
-    const int part = group_sequence(sequence(id).items[at(item)].fork, group);
-    const std::vector<int> more = pieces_between(part, begin, end < 0 ? length(part) : end);
-    pieces.insert(pieces.end(), more.begin(), more.end());
-  };
-  if (parts.head_group != 0) add(parts.end, parts.head_group, 0, parts.head_end);
-  if (parts.tail_group != 0) add(parts.begin - 1, parts.tail_group, parts.tail_begin, -1);
-  return shapes_.emplace(key, compute(pieces)).first->second;
+std::size_t Space::KeyHash::operator()(const Key& key) const {
+  std::uint64_t hash = 0;
+  for (const int part : key) {
+    hash = (hash ^ static_cast<std::uint64_t>(part)) * 0x9e3779b97f4a7c15U;
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+// Where the number of the shape is kept: -1 where it is new.
+int* Space::known_shape(int id, const StageParts& parts) {
+  if (parts.head != kNoBundle || parts.tail != kNoBundle) {
+    const Key key = {id,         parts.begin,     parts.end, parts.head, parts.head_end,
+                     parts.tail, parts.tail_begin};
+    return &shapes_of_parts_.try_emplace(key, -1).first->second;
+  }
+  if (shapes_of_items_.size() <= at(id)) shapes_of_items_.resize(sequences_.size());
+  std::vector<int>& known = shapes_of_items_[at(id)];
+  const Index width = at(length(id)) + 1;
+  if (known.empty()) known.assign(width * width, -1);
+  return &known[at(parts.begin) * width + at(parts.end)];
+}
+
+int Space::shape_of_parts(int id, const StageParts& parts) {
+  int* known = known_shape(id, parts);
+  if (*known >= 0) return *known;
+  std::vector<int> pieces;
+  add_between(id, parts.begin, parts.end, pieces);
+  if (parts.head != kNoBundle) add_between(bundle(parts.head).sequence, 0, parts.head_end, pieces);
+  if (parts.tail != kNoBundle) {
+    const int tail = bundle(parts.tail).sequence;
+    add_between(tail, parts.tail_begin, length(tail), pieces);
+  }
+  shapes_.push_back(compute(pieces));
+  return *known = static_cast<int>(shapes_.size()) - 1;
 }
 
 Shape Space::compute(const std::vector<int>& pieces) {

@@ -5,12 +5,21 @@
 #include <array>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "pipeline/planners/series_parallel.h"
 
 namespace lamina::pipeline {
 
+// Seconds a sample, and seconds a pass whatever the number of samples.
+struct Work {
+  double rate_s = 0.0;
+  double fixed_s = 0.0;
+
+  Work operator+(const Work& more) const { return {rate_s + more.rate_s, fixed_s + more.fixed_s}; }
+  Work operator-(const Work& less) const { return {rate_s - less.rate_s, fixed_s - less.fixed_s}; }
+};
 // What operators cost together, whatever the micro-batch.
 struct Shape {
   std::array<double, 3> rate_s{};   // a sample: forward, input gradient, weight gradient
@@ -23,10 +32,14 @@ struct Shape {
   bool has_inputs = false;       // from other operators, be they empty
 
   void add(const Operator& op);
-  double rate() const { return rate_s[0] + rate_s[1] + rate_s[2]; }
-  double fixed() const { return fixed_s[0] + fixed_s[1] + fixed_s[2]; }
+  Work work() const {
+    return {rate_s[0] + rate_s[1] + rate_s[2], fixed_s[0] + fixed_s[1] + fixed_s[2]};
+  }
 };
 Shape shape_of(const Computation& computation, const std::vector<int>& operators);
+
+// Puts the operators of every fork that takes at most `seconds` a sample in a line.
+SpTree without_small_forks(const Computation& computation, SpTree tree, double seconds);
 
 // Merges neighbours in series, and whole parts of the tree, as long as together they take at most
 // `grain_s` seconds a sample.
@@ -40,8 +53,18 @@ struct Item {
 // Items one after the other.
 struct Sequence {
   std::vector<Item> items;
-  std::vector<double> rate_before;   // seconds a sample of the items before each, and of all
-  std::vector<double> fixed_before;  // seconds a pass
+  // Of the items before each, and of all: all passes; and those that a path from a source to a sink
+  // and back has to wait for.
+  std::vector<Work> before;
+  std::vector<Work> path_before;
+
+  Work work(int begin, int end) const {
+    return before[static_cast<std::size_t>(end)] - before[static_cast<std::size_t>(begin)];
+  }
+  Work path(int begin, int end) const {
+    return path_before[static_cast<std::size_t>(end)] -
+           path_before[static_cast<std::size_t>(begin)];
+  }
 };
 // Branches side by side, as sequences; those of a class cost the same in every respect.
 struct Fork {
@@ -49,22 +72,33 @@ struct Fork {
   int groups = 1;  // numbers of branches of every class, in one number: from 0 to groups - 1
 };
 
-// Some items of one sequence, with the first items of a group of branches of the fork behind them,
-// and the last items of a group of the fork before them. Group 0 has no branches.
+// A group of branches of a fork one after the other, in this order.
+struct Bundle {
+  int fork = 0;
+  int group = 0;
+  std::vector<int> classes;  // of the branches; of each class the first ones
+  int sequence = 0;
+};
+constexpr int kNoBundle = -1;
+
+// Some items of one sequence, with the first items of a bundle of the fork behind them, and the
+// last items of a bundle of the fork before them.
 struct StageParts {
   int begin = 0;
   int end = 0;
-  int head_group = 0;
+  int head = kNoBundle;
   int head_end = 0;
-  int tail_group = 0;
+  int tail = kNoBundle;
   int tail_begin = 0;
 };
 
 class Space {
  public:
-  Space(const Computation& computation, const SpTree& tree);
+  // `splits`: paths do not wait for weight gradients.
+  Space(const Computation& computation, const SpTree& tree, bool splits);
 
   int root() const { return root_; }
+  int forks() const { return static_cast<int>(forks_.size()); }
   int pieces() const { return static_cast<int>(pieces_.size()); }
   const std::vector<int>& operators(int piece) const {
     return pieces_[static_cast<std::size_t>(piece)];
@@ -76,15 +110,22 @@ class Space {
   std::vector<int> counts(int fork, int group) const;
   // Whether `part` has no more branches of any class than `whole`; then whole - part is a group.
   bool contains(int fork, int whole, int part) const;
-  // The first branches of each class, one after the other.
-  int group_sequence(int fork, int group);
+  // The group in every order if there are few, else in two.
+  const std::vector<int>& bundles(int fork, int group);
+  const Bundle& bundle(int id) const { return bundles_[static_cast<std::size_t>(id)]; }
   // A new sequence of these branches one after the other.
   int join(const std::vector<int>& branches);
 
-  const Shape& shape(int sequence, const StageParts& parts);
+  // The number of a shape, from 0 on; it stays the same.
+  int shape_of_parts(int sequence, const StageParts& parts);
+  const Shape& shape(int id) const { return shapes_[static_cast<std::size_t>(id)]; }
   std::vector<int> pieces_of(const Item& item) const;
 
  private:
+  using Key = std::array<int, 7>;
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const;
+  };
   struct Tensor {
     int home = 0;  // piece
     double bytes = 0.0;
@@ -93,14 +134,18 @@ class Space {
 
   int add_sequence(const SpTree& tree);
   int add_fork(const SpTree& tree);
-  int add_items(std::vector<Item> items);
+  void append(const Item& item, Sequence& sequence) const;
+  int add_bundle(int fork, int group, const std::vector<int>& classes);
+  int add_items(const std::vector<Item>& items);
   void add_pieces(const Item& item, std::vector<int>& pieces) const;
-  std::vector<int> pieces_between(int sequence, int begin, int end) const;
+  void add_between(int sequence, int begin, int end, std::vector<int>& pieces) const;
   void find_tensors();
   std::string signature(int sequence) const;
+  int* known_shape(int sequence, const StageParts& parts);
   Shape compute(const std::vector<int>& pieces);
 
   const Computation& computation_;
+  bool splits_;
   std::vector<std::vector<int>> pieces_;
   std::vector<Shape> piece_shapes_;  // in_bytes and out_bytes left out
   std::vector<Tensor> tensors_;
@@ -109,8 +154,11 @@ class Space {
   std::vector<Fork> forks_;
   int root_ = -1;
   int next_piece_ = 0;  // that add_sequence() meets
-  std::map<std::pair<int, int>, int> group_sequences_;
-  std::map<std::array<int, 7>, Shape> shapes_;
+  std::vector<Bundle> bundles_;
+  std::map<std::pair<int, int>, std::vector<int>> bundles_of_;  // by fork and group
+  std::vector<Shape> shapes_;
+  std::vector<std::vector<int>> shapes_of_items_;  // by sequence, of all begins and ends; -1: none
+  std::unordered_map<Key, int, KeyHash> shapes_of_parts_;
   std::vector<int> piece_stamp_, tensor_stamp_;  // of the last call of compute()
   int stamp_ = 0;
 };
