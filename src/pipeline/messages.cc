@@ -1,6 +1,9 @@
 // Who sends what to whom.
 #include "pipeline/messages.h"
 
+#include <algorithm>
+#include <map>
+
 #include "pipeline/shares.h"
 
 namespace lamina::pipeline {
@@ -13,13 +16,20 @@ Ends ends(const Plan& plan, const StageGraph& graph, const Message& message) {
 }
 
 std::vector<Piece> pieces(const Ends& ends, int micro_batch) {
+  const Stage& to = ends.receiver;
+  const int size = to.micro_batch / static_cast<int>(to.devices.size());
   std::vector<Piece> result;
   for (std::size_t p = 0; p < ends.sender.devices.size(); ++p) {
     const Samples sent = share(ends.sender, micro_batch, static_cast<int>(p));
-    for (std::size_t q = 0; q < ends.receiver.devices.size(); ++q) {
-      const int samples = samples_of_place(ends.receiver, static_cast<int>(q), sent);
-      if (samples == 0) continue;
-      result.push_back({ends.sender.devices[p], ends.receiver.devices[q], samples});
+    std::map<int, int> samples;  // by place of the receiver
+    for (int begin = sent.begin; begin < sent.end;) {
+      const int end = std::min(sent.end, (begin / size + 1) * size);  // of one receiver's share
+      samples[begin % to.micro_batch / size] += end - begin;
+      begin = end;
+    }
+    for (const auto& [place, count] : samples) {
+      result.push_back(
+          {ends.sender.devices[p], to.devices[static_cast<std::size_t>(place)], count});
     }
   }
   return result;

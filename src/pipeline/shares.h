@@ -31,7 +31,4 @@ inline MicroBatches micro_batches_with(const Stage& stage, const Samples& sample
           (samples.end + stage.micro_batch - 1) / stage.micro_batch};
 }
 
-// Of the samples, how many device number `place` of the stage works on.
-int samples_of_place(const Stage& stage, int place, const Samples& samples);
-
 }  // namespace lamina::pipeline

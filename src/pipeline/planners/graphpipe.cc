@@ -57,7 +57,7 @@ View view_of(const Cluster& cluster, std::vector<int> devices) {
 // take less than two devices' share of the time or less than 1/16, and with at most so many leaves,
 // of neighbours that take little.
 SpTree in_pieces(const Computation& computation, const SpTree& tree, int devices) {
-  constexpr int kFew = 24, kMany = 256, kOfDevice = 8;
+  constexpr int kFew = 24, kMany = 512, kOfDevice = 16;
   if (count_leaves(tree) <= kFew) return tree;
   double total = 0.0;
   for (const Operator& op : computation.operators) {
