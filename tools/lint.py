@@ -35,7 +35,8 @@ PUBLIC_HEADERS = {
     "error": "base", "tensor": "tensor", "graph": "graph", "ops": "graph", "device": "exec",
     "bench": "exec", "draw": "draw", "io": "io", "rules": "io", "nn": "nn", "verify": "verify",
     "identity": "verify", "numeric": "verify", "replay": "verify", "optimize": "search",
-    "cuda": "search", "threads": "exec", "schedule": "pipeline", "train": "nn",
+    "cuda": "search", "threads": "exec", "schedule": "pipeline",
+    "pipeline_run": "pipeline", "train": "nn",
     "machine": "exec", "pipeline": "pipeline", "serve": "serve", "quantize": "quant",
 }
 

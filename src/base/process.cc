@@ -32,14 +32,28 @@ std::string read_all(int file) {
   }
 }
 
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  return arguments;
+}
+
+// Waits for the end of a process.
+int status_of(pid_t process, const std::string& name) {
+  int status = 0;
+  while (waitpid(process, &status, 0) < 0) {
+    check(errno == EINTR, "waiting for {}: {}", name, std::strerror(errno));
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 }  // namespace
 
 ProcessResult run_process(const std::vector<std::string>& words) {
   require(!words.empty(), "run_process: no program");
   std::vector<std::string> copies = words;
-  std::vector<char*> arguments;
-  for (std::string& word : copies) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
+  const std::vector<char*> arguments = pointers_to(copies);
   std::string path = "PATH=" + path_variable(), locale = "LC_ALL=C";
   std::array<char*, 3> environment = {path.data(), locale.data(), nullptr};
   std::array<int, 2> ends{};
@@ -58,12 +72,19 @@ ProcessResult run_process(const std::vector<std::string>& words) {
   if (error == 0) result.output = read_all(ends[0]);
   close(ends[0]);
   if (error != 0) fail(ErrorCode::kIo, "cannot run {}: {}", words[0], std::strerror(error));
-  int status = 0;
-  while (waitpid(process, &status, 0) < 0) {
-    check(errno == EINTR, "waiting for {}: {}", words[0], std::strerror(errno));
-  }
-  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  result.status = status_of(process, words[0]);
   return result;
+}
+
+int run_attached(const std::vector<std::string>& words) {
+  require(!words.empty(), "run_attached: no program");
+  std::vector<std::string> copies = words;
+  const std::vector<char*> arguments = pointers_to(copies);
+  pid_t process = -1;
+  const int error =
+      posix_spawn(&process, copies[0].c_str(), nullptr, nullptr, arguments.data(), environ);
+  if (error != 0) fail(ErrorCode::kIo, "cannot run {}: {}", words[0], std::strerror(error));
+  return status_of(process, words[0]);
 }
 
 std::optional<std::string> find_in_path(const std::string& name) {

@@ -16,6 +16,9 @@ struct ProcessResult {
 // waits for it. Throws kIo when it cannot be started.
 ProcessResult run_process(const std::vector<std::string>& words);
 
+// The same with this process's environment and its input and output, and only the status.
+int run_attached(const std::vector<std::string>& words);
+
 // The first executable file called `name` in PATH.
 std::optional<std::string> find_in_path(const std::string& name);
 

@@ -141,6 +141,7 @@ int run_program(int argc, const char* const* argv) {
     flush_results();
     return result;
   });
+  if (report.is_null()) return status;  // a rank of many, which leaves reporting to another
   report["exit_status"] = status;
   if (json_file.empty()) return status;
   const int written = guarded(report, [&] {

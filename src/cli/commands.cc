@@ -13,11 +13,12 @@ Command plan_command();
 Command run_command();
 Command show_command();
 Command simulate_command();
+Command train_command();
 
 std::vector<Command> all_commands() {
-  return {optimize_command(), check_command(),   identity_command(), run_command(),
-          show_command(),     convert_command(), bench_command(),    devices_command(),
-          plan_command(),     simulate_command()};
+  return {optimize_command(), check_command(),    identity_command(), run_command(),
+          show_command(),     convert_command(),  bench_command(),    devices_command(),
+          plan_command(),     simulate_command(), train_command()};
 }
 
 }  // namespace lamina::cli

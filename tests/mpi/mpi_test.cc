@@ -1,9 +1,8 @@
 // One rank of pipelines of random networks over MPI: every result equals the reference's bit for
 // bit. Started by mpirun; exit status 1 where something differs.
-#include "pipeline/comm/mpi.h"
-
 #include <fmt/core.h>
 
+#include "lamina/pipeline_run.h"
 #include "pipeline/run/rank_run.h"
 #include "pipeline/run/trial_for_test.h"
 

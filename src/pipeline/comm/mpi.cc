@@ -1,8 +1,6 @@
 // Non-blocking point-to-point messages of MPI. Waiting is a loop of ours, that gives the processor
 // away and soon sleeps: MPI's own spins, and with more ranks than cores a message then takes
 // milliseconds (10 ms a hop with 4 ranks on 2 cores; 3 us when idle ranks yield).
-#include "pipeline/comm/mpi.h"
-
 #define OMPI_SKIP_MPICXX 1  // the C interface is all we use
 #include <mpi.h>
 #include <sched.h>
@@ -16,6 +14,8 @@
 #include <vector>
 
 #include "base/check.h"
+#include "lamina/pipeline_run.h"
+#include "pipeline/comm/transport.h"
 
 namespace lamina::pipeline {
 namespace {

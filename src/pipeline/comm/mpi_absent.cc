@@ -1,6 +1,6 @@
 // In place of mpi.cc where CMake found no MPI.
 #include "base/check.h"
-#include "pipeline/comm/mpi.h"
+#include "lamina/pipeline_run.h"
 
 namespace lamina::pipeline {
 

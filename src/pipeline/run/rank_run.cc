@@ -117,9 +117,9 @@ double RankRun::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
 }
 
-StepResult RankRun::step(const BatchData& data, double learning_rate) {
+StepResult RankRun::step(const BatchData& data, double learning_rate, std::span<double> numbers) {
   try {
-    return run(data, learning_rate);
+    return run(data, learning_rate, numbers);
   } catch (const std::exception& error) {
     // Before the memory of messages goes.
     const auto* known = dynamic_cast<const Error*>(&error);
@@ -129,7 +129,7 @@ StepResult RankRun::step(const BatchData& data, double learning_rate) {
   }
 }
 
-StepResult RankRun::run(const BatchData& data, double learning_rate) {
+StepResult RankRun::run(const BatchData& data, double learning_rate, std::span<double> numbers) {
   begun_ = std::chrono::steady_clock::now();
   timeline_.clear();
   gradients_.clear();
@@ -145,7 +145,7 @@ StepResult RankRun::run(const BatchData& data, double learning_rate) {
     finish_sends(false);
   }
   finish_sends(true);
-  return finish(learning_rate);
+  return finish(learning_rate, numbers);
 }
 
 void RankRun::act(const Action& action, const BatchData& data) {
@@ -318,13 +318,16 @@ void RankRun::collect_gradients() {
   }
 }
 
-StepResult RankRun::finish(double learning_rate) {
+StepResult RankRun::finish(double learning_rate, std::span<double> numbers) {
   check(outgoing_.empty(), "{} messages were not sent", outgoing_.size());
   collect_gradients();
-  std::vector<double> numbers = losses_;
+  std::vector<double> all = losses_;
+  all.insert(all.end(), numbers.begin(), numbers.end());
   StepResult result;
-  result.gradient_norm = update_.step(gradients_, learning_rate, numbers);
-  for (const double loss : numbers) result.loss += loss;
+  result.gradient_norm = update_.step(gradients_, learning_rate, all);
+  for (std::size_t i = 0; i < losses_.size(); ++i) result.loss += all[i];
+  std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(losses_.size()), numbers.size(),
+              numbers.begin());
   return result;
 }
 

@@ -5,7 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,8 +40,8 @@ class RankRun {
   // `parameters` are those of the whole network (or more than this rank needs); it copies its own.
   RankRun(const PipelineJob& job, const NamedTensors& parameters, Transport& transport);
 
-  // One iteration. `data` may be asked for the same samples twice.
-  StepResult step(const BatchData& data, double learning_rate);
+  // One iteration. `numbers` are added up over all ranks on the way.
+  StepResult step(const BatchData& data, double learning_rate, std::span<double> numbers = {});
 
   // Of this rank's stages.
   const NamedTensors& parameters() const { return parameters_; }
@@ -87,7 +87,7 @@ class RankRun {
   void add_incoming(OwnStage& own, int edge, bool forward);
   OwnStage& own_stage(int stage);
 
-  StepResult run(const BatchData& data, double learning_rate);
+  StepResult run(const BatchData& data, double learning_rate, std::span<double> numbers);
   void act(const Action& action, const BatchData& data);
   void pass(OwnStage& own, const Action& action, const BatchData& data);
   void take_inputs(OwnStage& own, const Action& action, MicroBatch& micro_batch,
@@ -98,7 +98,7 @@ class RankRun {
   void send(const Action& action);
   void finish_sends(bool wait);
   void collect_gradients();
-  StepResult finish(double learning_rate);
+  StepResult finish(double learning_rate, std::span<double> numbers);
   double seconds() const;
 
   const PipelineJob& job_;

@@ -1,0 +1,88 @@
+// Running plans: training a network on ranks, which are threads of this process or processes that
+// MPI started.
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "lamina/schedule.h"
+#include "lamina/train.h"
+
+namespace lamina::pipeline {
+
+// One rank's end of the messages between ranks.
+class Transport;
+
+// Whether Lamina was built with MPI.
+bool has_mpi();
+// Whether a launcher of MPI (mpirun, srun) started this process.
+bool is_started_by_mpi();
+// Joins the other processes, runs `body`, and leaves them. When it throws, what happened goes to
+// standard error and the processes of all ranks end with its exit status. Once in a process. Throws
+// kUnsupported without MPI.
+void run_mpi_rank(const std::function<void(Transport&)>& body);
+int rank_of(const Transport& transport);
+
+// Which plan is run. Costs for planners are modelled, or measured here.
+struct PipelineOptions {
+  std::string plan;                   // a file; "": the planner makes one
+  std::string planner = "graphpipe";  // as for `lamina plan`
+  std::string pipeline_schedule = "1f1b";
+  bool recompute = false;
+  bool shard_optimizer = false;
+  bool profile = false;
+  double memory = 16e9;
+  double bandwidth = 2e9;
+  double latency = 2e-5;
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("plan", self.plan, "run this plan (JSON) instead of making one");
+    visit("planner", self.planner, "that makes the plan: see 'lamina plan'");
+    visit("pipeline_schedule", self.pipeline_schedule,
+          "of the planner's plan: gpipe, 1f1b, split or zero_bubble");
+    visit("recompute", self.recompute, "stages may run their forward passes again");
+    visit("shard_optimizer", self.shard_optimizer,
+          "devices of one stage may share the optimiser's state");
+    visit("profile", self.profile, "measure the passes of every operator before planning");
+    visit("memory", self.memory, "bytes of a rank that plans may use");
+    visit("bandwidth", self.bandwidth, "bytes a second between ranks, for planning");
+    visit("latency", self.latency, "seconds of a message between ranks, for planning");
+  }
+};
+
+// What a rank did and held, beside what the plan says.
+struct RankReport {
+  std::vector<int> stages;
+  double busy = 0.0;        // share of the last iteration's time in passes
+  double peak_bytes = 0.0;  // of all tensors and of the programs' arenas
+  double predicted_bytes = 0.0;
+};
+
+struct PipelineResult {
+  train::TrainResult training;  // complete at rank 0
+  Plan plan;
+  Schedule schedule;
+  double step_s = 0.0;       // median of the iterations but the first
+  double predicted_s = 0.0;  // of an iteration, by the simulator and the costs of the plan
+  std::vector<RankReport> ranks;
+  Simulated measured;  // the last iteration as it was, for chrome_trace(); without memory
+};
+
+// Trains as train::train() does, batch for batch of the same samples; `task.options.micro_batch` is
+// what the planner shall take (0: it chooses), `threads` are those of each rank (0: the cores of
+// this process shared out; under MPI all of them are taken to share one machine). Checkpoints are
+// those of train() and do not depend on the plan. `watch` sees the log at rank 0. To be called by
+// all ranks. Throws what train() throws, and kInvalidArgument for a plan that is not of this
+// network and this number of ranks.
+PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOptions& options,
+                              Transport& transport, std::stop_token stop = {},
+                              const std::function<void(const train::LogEntry&)>& watch = {});
+// The same with so many threads as ranks.
+PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOptions& options,
+                              int ranks, std::stop_token stop = {},
+                              const std::function<void(const train::LogEntry&)>& watch = {});
+
+}  // namespace lamina::pipeline

@@ -1,0 +1,157 @@
+// lamina train: trains a network in this process, or as a pipeline on several ranks.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/check.h"
+#include "base/files.h"
+#include "base/stop.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/train_options.h"
+
+namespace lamina::cli {
+namespace {
+
+using pipeline::PipelineResult;
+
+train::Network load_network(const TrainCommandOptions& options) {
+  const auto names = network_names();
+  const bool is_named = std::count(names.begin(), names.end(), options.input) > 0;
+  require(is_named || to_json(options.network) == to_json(NetworkOptions()),
+          "shapes such as --branches belong to named networks, and '{}' is none", options.input);
+  train::Network network;
+  if (is_named) {
+    network = lamina::network(options.input, options.network);
+  } else {
+    ModelOptions model;
+    model.model = options.input;
+    network.graph = load_model(model);
+    network.name = network.graph.name;
+  }
+  network.frozen.insert(network.frozen.end(), options.freeze.begin(), options.freeze.end());
+  train::validate(network);
+  return network;
+}
+
+// A network with its data; what a task refers to.
+struct Loaded {
+  train::Network network;
+  std::unique_ptr<train::Dataset> training;
+  std::unique_ptr<train::Dataset> test;
+
+  explicit Loaded(const TrainCommandOptions& options)
+      : network(load_network(options)),
+        training(load_dataset(options.data, train::Split::kTraining, network)),
+        test(load_dataset(options.data, train::Split::kTest, network)) {}
+
+  train::TrainTask task(const TrainCommandOptions& options) const {
+    return {network,      *training, test.get(), options.optimizer, options.learning_rate,
+            options.train};
+  }
+};
+
+void describe(const train::TrainResult& result, Json& report) {
+  fmt::print("{} steps, loss {:.6g}, {:.4g} samples/s{}\n", result.steps, result.loss,
+             result.samples_per_s, result.stopped ? ", stopped" : "");
+  report["steps"] = result.steps;
+  report["loss"] = result.loss;
+  report["seconds"] = result.seconds;
+  report["samples_per_s"] = result.samples_per_s;
+  report["stopped"] = result.stopped;
+  if (result.test_loss) {
+    fmt::print("test: loss {:.6g}", *result.test_loss);
+    report["test_loss"] = *result.test_loss;
+    if (result.test_accuracy) {
+      fmt::print(", accuracy {:.4f}", *result.test_accuracy);
+      report["test_accuracy"] = *result.test_accuracy;
+    }
+    fmt::print("\n");
+  }
+}
+
+void describe_ranks(const PipelineResult& result, Json& report) {
+  fmt::print("iteration {:.4g} s, predicted {:.4g} s\n\n", result.step_s, result.predicted_s);
+  fmt::print("{:>5} {:>12} {:>7} {:>10} {:>13}\n", "rank", "stages", "busy", "peak MB",
+             "predicted MB");
+  report["step_s"] = result.step_s;
+  report["predicted_s"] = result.predicted_s;
+  report["ranks"] = Json::Array();
+  for (std::size_t r = 0; r < result.ranks.size(); ++r) {
+    const pipeline::RankReport& rank = result.ranks[r];
+    std::string stages;
+    for (const int s : rank.stages) stages += fmt::format("{}{}", stages.empty() ? "" : ",", s);
+    fmt::print("{:>5} {:>12} {:>6.1f}% {:>10.3f} {:>13.3f}\n", r, stages, 100.0 * rank.busy,
+               rank.peak_bytes / 1e6, rank.predicted_bytes / 1e6);
+    Json row;
+    row["stages"] = Json::Array(rank.stages.begin(), rank.stages.end());
+    row["busy"] = rank.busy;
+    row["peak_bytes"] = rank.peak_bytes;
+    row["predicted_bytes"] = rank.predicted_bytes;
+    report["ranks"].push_back(std::move(row));
+  }
+}
+
+void write_files(const TrainCommandOptions& options, const PipelineResult& result) {
+  if (!options.write_plan.empty()) write_file_atomically(options.write_plan, to_json(result.plan));
+  if (!options.write_schedule.empty()) {
+    write_file_atomically(options.write_schedule, print_schedule(result.schedule));
+  }
+  if (!options.trace.empty()) {
+    write_file_atomically(options.trace, chrome_trace(result.plan, result.measured));
+  }
+}
+
+void write_picture(const TrainCommandOptions& options) {
+  if (options.svg.empty()) return;
+  require(!options.train.log.empty(), "--svg draws what --log has written: give --log FILE too");
+  write_file_atomically(options.svg, train::loss_svg(train::load_loss_log(options.train.log)));
+}
+
+void finish(const TrainCommandOptions& options, const PipelineResult& result, Json& report) {
+  describe(result.training, report);
+  describe_ranks(result, report);
+  write_files(options, result);
+  write_picture(options);
+}
+
+int train_on_mpi(const TrainCommandOptions& options, Json& report) {
+  pipeline::run_mpi_rank([&](pipeline::Transport& transport) {
+    const Loaded loaded(options);
+    const PipelineResult result = train_pipeline(loaded.task(options), options.pipeline, transport);
+    if (rank_of(transport) == 0) {
+      finish(options, result, report);
+    } else {
+      report = Json();  // rank 0 reports
+    }
+  });
+  return kYes;
+}
+
+int train_network(const TrainCommandOptions& options, Json& report) {
+  if (pipeline::is_started_by_mpi()) return train_on_mpi(options, report);
+  if (options.ranks > 0) return supervise_ranks(options, report);
+  require(options.restarts == 0, "--restarts is for --ranks");
+  require(options.devices > 0, "--devices: expected at least 1, got {}", options.devices);
+  const Interrupt interrupt;
+  const Loaded loaded(options);
+  const train::TrainTask task = loaded.task(options);
+  if (options.devices == 1 && options.pipeline.plan.empty()) {
+    describe(train::train(task, interrupt.token()), report);
+    write_picture(options);
+    return kYes;
+  }
+  finish(options, train_pipeline(task, options.pipeline, options.devices, interrupt.token()),
+         report);
+  return kYes;
+}
+
+}  // namespace
+
+Command train_command() {
+  return command<TrainCommandOptions>(
+      "train", "train a network, alone or as a pipeline of threads or processes", train_network);
+}
+
+}  // namespace lamina::cli

@@ -1,0 +1,60 @@
+// What `lamina train` is told.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/options.h"
+#include "lamina/nn.h"
+#include "lamina/pipeline_run.h"
+
+namespace lamina::cli {
+
+struct TrainCommandOptions {
+  std::string input;
+  NetworkOptions network;
+  std::vector<std::string> freeze;
+  train::DatasetOptions data;
+  train::OptimizerOptions optimizer;
+  train::LearningRateOptions learning_rate;
+  train::TrainOptions train;
+  pipeline::PipelineOptions pipeline;
+  int devices = 1;
+  std::string write_plan;
+  std::string write_schedule;
+  std::string trace;
+  std::string svg;
+  int ranks = 0;
+  int restarts = 0;
+  std::string launcher = "mpirun";
+
+  template <class Self, class Visit>
+  static void fields(Self& self, Visit&& visit) {
+    visit("INPUT", self.input,
+          "the name of a network (mmt, dlrm, candle-uno, decoder, resnet), or a graph (.lam) whose "
+          "first output is the loss");
+    NetworkOptions::fields(self.network, visit);
+    visit("freeze", self.freeze, "NAME of a weight that is not trained");
+    train::DatasetOptions::fields(self.data, visit);
+    train::OptimizerOptions::fields(self.optimizer, visit);
+    train::LearningRateOptions::fields(self.learning_rate, visit);
+    train::TrainOptions::fields(self.train, visit);
+    visit("devices", self.devices, "train as a pipeline of so many ranks, threads of this process");
+    pipeline::PipelineOptions::fields(self.pipeline, visit);
+    visit("write_plan", self.write_plan, "write the plan that was run, JSON, to this file");
+    visit("write_schedule", self.write_schedule, "write the action lists to this file");
+    visit("trace", self.trace,
+          "write when what ran in the last iteration, for chrome://tracing, to this file");
+    visit("svg", self.svg, "write a picture of the losses to this file");
+    visit("ranks", self.ranks, "start so many processes of MPI and watch over them");
+    visit("restarts", self.restarts,
+          "with --ranks: how often to go on from the last checkpoint when they fail");
+    visit("launcher", self.launcher,
+          "with --ranks: the program that starts them, with its options");
+  }
+};
+
+// Starts the ranks, and starts them again when they fail.
+int supervise_ranks(const TrainCommandOptions& options, Json& report);
+
+}  // namespace lamina::cli

@@ -1,0 +1,80 @@
+// Planning a run.
+#include "pipeline/run/prepare.h"
+
+#include "base/check.h"
+#include "pipeline/comm/tensors.h"
+
+namespace lamina::pipeline {
+namespace {
+
+constexpr int kTag = 0;
+
+PassTime no_time() {
+  return [](const Graph&, const Sizes&) { return 0.0; };
+}
+
+PassTime costs(const PipelineOptions& options, int threads) {
+  RunOptions run;
+  run.threads = threads;
+  return options.profile ? measured(run) : modelled(this_device_rates(run));
+}
+
+Plan made_plan(const PreparedRun& run, const train::TrainTask& task,
+               const PipelineOptions& options) {
+  PlanOptions wanted;
+  wanted.batch = static_cast<int>(task.options.batch);
+  wanted.micro_batch = static_cast<int>(task.options.micro_batch);
+  wanted.schedule = parse_schedule_kind(options.pipeline_schedule);
+  wanted.recompute = options.recompute;
+  wanted.shard_optimizer = options.shard_optimizer;
+  const Planned planned =
+      make_plan(run.network.computation, run.cluster, parse_planner_kind(options.planner), wanted);
+  if (!planned.plan) {
+    fail(ErrorCode::kExhausted, "{}: {}", run.network.computation.name, planned.reason);
+  }
+  return *planned.plan;
+}
+
+void check_plan(const PreparedRun& run, const train::TrainTask& task) {
+  validate(run.network.computation, run.cluster, run.plan);
+  require(run.plan.batch == task.options.batch, "the plan is for batches of {} samples, not of {}",
+          run.plan.batch, task.options.batch);
+  require(run.plan.computation == run.network.computation.name,
+          "the plan is of '{}', the network is '{}'", run.plan.computation,
+          run.network.computation.name);
+}
+
+void plan_at_root(PreparedRun& run, const train::TrainTask& task, const PipelineOptions& options) {
+  run.plan = options.plan.empty() ? made_plan(run, task, options) : load_plan(options.plan);
+  check_plan(run, task);
+  const Computation& computation = run.network.computation;
+  run.schedule = make_schedule(computation, run.cluster, run.plan);
+  run.predicted_s = simulate(computation, run.cluster, run.plan, run.schedule).iteration_s;
+  run.predicted_bytes = device_memory(computation, run.cluster, run.plan);
+}
+
+}  // namespace
+
+PreparedRun prepare_run(const train::TrainTask& task, const PipelineOptions& options,
+                        Transport& transport) {
+  const bool root = transport.rank() == 0;
+  const auto threads = task.options.threads;
+  PreparedRun run;
+  run.network = graph_computation(task.network, root ? costs(options, threads) : no_time());
+  run.cluster = uniform_cluster(transport.ranks(), options.memory,
+                                {options.bandwidth, options.latency}, transport.ranks());
+  if (root) {
+    plan_at_root(run, task, options);
+    for (int rank = 1; rank < transport.ranks(); ++rank) {
+      send_text(transport, rank, kTag, to_json(run.plan));
+      send_text(transport, rank, kTag, print_schedule(run.schedule));
+    }
+  } else {
+    run.plan = parse_plan(receive_text(transport, 0, kTag), "plan of rank 0");
+    run.schedule = parse_schedule(receive_text(transport, 0, kTag), "schedule of rank 0");
+  }
+  run.program = cut_stages(run.network, run.plan, task.network.frozen);
+  return run;
+}
+
+}  // namespace lamina::pipeline

@@ -1,0 +1,27 @@
+// What a run begins with: the network by operators, machines, plan, schedule and programs.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "lamina/pipeline_run.h"
+#include "pipeline/comm/transport.h"
+#include "pipeline/run/stage_program.h"
+
+namespace lamina::pipeline {
+
+struct PreparedRun {
+  GraphComputation network;  // without costs, but at rank 0
+  Cluster cluster;
+  Plan plan;
+  Schedule schedule;
+  PipelineProgram program;
+  double predicted_s = 0.0;             // at rank 0
+  std::vector<double> predicted_bytes;  // by rank; at rank 0
+};
+
+// Rank 0 plans, the others are told. To be called by all ranks.
+PreparedRun prepare_run(const train::TrainTask& task, const PipelineOptions& options,
+                        Transport& transport);
+
+}  // namespace lamina::pipeline
