@@ -228,8 +228,8 @@ struct GraphComputation {
   std::vector<int> operators;  // of each node
 };
 
-// Seconds of a pass, a graph whose named sizes have these values.
-using PassTime = std::function<double(const Graph& pass, const Sizes& sizes)>;
+// Seconds of a pass, a graph of constant shapes whose weights are inputs.
+using PassTime = std::function<double(const Graph& pass)>;
 
 // What a device can do at best.
 struct DeviceRates {
@@ -245,7 +245,8 @@ DeviceRates this_device_rates(const RunOptions& options = {});
 // The larger of operations at the peak rate and of inputs, weights and outputs at the memory's: no
 // value in between touches memory.
 PassTime modelled(const DeviceRates& rates);
-// The median of runs on the cpu device with random elements; equal passes are measured once.
+// The median of runs on the cpu device with random elements; equal passes of a network are measured
+// once.
 PassTime measured(const RunOptions& options = {});
 
 // Samples of the two passes whose times make an operator's fixed time and its rates.
@@ -254,10 +255,10 @@ struct PassSizes {
   std::int64_t large = 32;
 };
 // The network's nodes by operators: about one for each product, with the light nodes around it, so
-// that branches stay apart (src/pipeline/from_graph.h). The backward pass is that of gradient():
-// the gradient of what came in, and with those of the weights what it takes longer. What an
-// operator keeps are the values that its backward pass reads, and what it sends where others'
-// passes read that. Frozen weights have no gradient.
+// that branches stay apart (src/pipeline/from_graph.h). Passes are those that a pipeline runs when
+// every operator is a stage: the weight gradient takes what the backward pass takes longer than the
+// input gradient alone. An operator keeps what its backward pass reads, and what it sends where
+// others' passes read that. Frozen weights have no gradient, but count as parameters like others.
 GraphComputation graph_computation(const train::Network& network, const PassTime& seconds,
                                    const PassSizes& passes = {});
 // A model without a loss: both gradients are taken to cost what the forward pass does (that of

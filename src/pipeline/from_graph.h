@@ -1,6 +1,6 @@
 // How a graph becomes a computation, step by step: its nodes are shared out to operators
-// (group_nodes.cc), each operator is looked at as a graph of its own (operator_graph.cc), and costs
-// are counted (from_graph.cc) or measured (from_graph_profile.cc).
+// (group_nodes.cc), each operator is cut out like a stage of a plan (run/stage_program.h), and its
+// passes get costs (from_graph.cc) that are modelled or measured (pass_time.cc).
 #pragma once
 
 #include <vector>
