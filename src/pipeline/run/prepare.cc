@@ -10,7 +10,7 @@ namespace {
 constexpr int kTag = 0;
 
 PassTime no_time() {
-  return [](const Graph&, const Sizes&) { return 0.0; };
+  return [](const Graph&) { return 0.0; };
 }
 
 PassTime costs(const PipelineOptions& options, int threads) {
