@@ -34,28 +34,54 @@ Machines machines_of(const Cluster& cluster) {
   return {static_cast<int>(counts.size()), first};
 }
 
-// The devices of a node, or all of them. Replicas must divide the samples that the node gets.
-MachineLevel device_level(const ChainCosts& costs, int machines, int samples) {
-  MachineLevel level;
-  level.machines = machines;
-  for (int set = 0; set < costs.sets().size(); ++set) {
-    level.border_s.push_back(costs.border_s(set));
-  }
-  std::vector<ReplicatedLoad> loads(static_cast<std::size_t>(machines));
-  level.loads = [&costs, samples, loads](int inner, int outer) mutable {
-    const StageSums stage = costs.sums(inner, outer);
-    for (std::size_t i = 0; i < loads.size(); ++i) {
-      const auto replicas = static_cast<int>(i) + 1;
-      loads[i] = {};
-      if (samples % replicas != 0) continue;
-      const int most = costs.most_stages(stage, replicas);
-      if (most == 0) continue;
-      loads[i] = {costs.seconds(stage, replicas) + costs.reduce_s(stage, replicas), most - 1};
-    }
-    return std::span<const ReplicatedLoad>(loads);
-  };
-  return level;
+using Supersets = std::vector<std::vector<int>>;
+
+std::vector<double> borders_of(const ChainCosts& costs) {
+  std::vector<double> seconds;
+  for (int set = 0; set < costs.sets().size(); ++set) seconds.push_back(costs.border_s(set));
+  return seconds;
 }
+
+// The devices of a node, or all of them, as machines.
+class DeviceLoads {
+ public:
+  // Replicas must divide `samples`, those that the devices get. `keep`: loads are asked for again
+  // and again, and may be remembered.
+  DeviceLoads(const ChainCosts& costs, const Supersets& supersets, int machines, int samples,
+              bool keep)
+      : costs_(costs), supersets_(supersets), machines_(machines), samples_(samples) {
+    if (keep) kept_.resize(supersets.size());
+  }
+
+  std::span<const ReplicatedLoad> operator()(int inner) {
+    std::vector<ReplicatedLoad>& loads =
+        kept_.empty() ? last_ : kept_[static_cast<std::size_t>(inner)];
+    if (kept_.empty() || loads.empty()) {
+      loads.clear();
+      for (const int outer : supersets_[static_cast<std::size_t>(inner)]) add(inner, outer, loads);
+    }
+    return loads;
+  }
+
+ private:
+  void add(int inner, int outer, std::vector<ReplicatedLoad>& loads) const {
+    const StageSums stage = costs_.sums(inner, outer);
+    for (int replicas = 1; replicas <= machines_; ++replicas) {
+      ReplicatedLoad& load = loads.emplace_back();
+      if (samples_ % replicas != 0) continue;
+      const int most = costs_.most_stages(stage, replicas);
+      if (most == 0) continue;
+      load = {costs_.seconds(stage, replicas) + costs_.reduce_s(stage, replicas), most - 1};
+    }
+  }
+
+  const ChainCosts& costs_;
+  const Supersets& supersets_;
+  int machines_;
+  int samples_;
+  std::vector<ReplicatedLoad> last_;
+  std::vector<std::vector<ReplicatedLoad>> kept_;  // by inner set
+};
 
 int best_machines(const LevelSearch& search, int set, int most) {
   int best = 1;
@@ -70,37 +96,38 @@ int best_machines(const LevelSearch& search, int set, int most) {
 class NodeLevel {
  public:
   NodeLevel(const ChainCosts& costs, const Cluster& cluster, const Machines& machines,
-            const std::vector<std::vector<int>>& supersets)
+            const Supersets& supersets)
       : costs_(costs), inside_(costs), machines_(machines), supersets_(supersets) {
     inside_.set_link(cluster.inside);
+    constexpr std::size_t kMostKept = 32'000'000;
+    std::size_t loads = 0;
+    for (const std::vector<int>& outer : supersets) loads += outer.size();
+    keep_ = loads * static_cast<std::size_t>(machines.per_node) <= kMostKept;
   }
 
   FoundChain search(const Deadline& deadline) {
-    MachineLevel level;
-    level.machines = machines_.nodes;
-    for (int set = 0; set < costs_.sets().size(); ++set) {
-      level.border_s.push_back(costs_.border_s(set));
-    }
-    std::vector<ReplicatedLoad> loads(static_cast<std::size_t>(level.machines));
-    level.loads = [&](int inner, int outer) {
-      const StageSums stage = costs_.sums(inner, outer);
-      for (int replicas = 1; replicas <= level.machines; ++replicas) {
-        ReplicatedLoad& load = loads[static_cast<std::size_t>(replicas - 1)];
-        load = {};
-        const LevelSearch* row = row_of(inner, replicas, deadline);
-        if (row == nullptr) continue;
-        const int machines = best_machines(*row, outer, machines_.per_node);
-        load = {row->seconds(outer, machines) / replicas + costs_.reduce_s(stage, replicas),
-                level.machines};
+    MachineLevel level{machines_.nodes, {}, borders_of(costs_)};
+    std::vector<ReplicatedLoad> loads;
+    level.loads = [&](int inner) {
+      loads.clear();
+      for (const int outer : supersets_[static_cast<std::size_t>(inner)]) {
+        const StageSums stage = costs_.sums(inner, outer);
+        for (int replicas = 1; replicas <= machines_.nodes; ++replicas) {
+          ReplicatedLoad& load = loads.emplace_back();
+          const LevelSearch* row = row_of(inner, replicas, deadline);
+          if (row == nullptr) continue;
+          const int machines = best_machines(*row, outer, machines_.per_node);
+          load = {row->seconds(outer, machines) / replicas + costs_.reduce_s(stage, replicas),
+                  machines_.nodes};
+        }
       }
       return std::span<const ReplicatedLoad>(loads);
     };
     const int all = costs_.sets().size() - 1;
-    LevelSearch nodes(costs_.sets(), level);
-    FoundChain chain;
-    const bool done = nodes.run(0, supersets_, deadline);
-    chain.states = states_ + nodes.states();
+    LevelSearch nodes(costs_.sets(), supersets_, level);
+    const bool done = nodes.run(0, deadline);
     const int used = done ? best_machines(nodes, all, machines_.nodes) : 0;
+    FoundChain chain{{}, states_ + nodes.states()};
     if (!done || nodes.seconds(all, used) == kNever) return chain;
     for (const ReplicatedStage& stage : nodes.stages(all, used)) {
       const LevelSearch* row = row_of(stage.inner, stage.replicas, deadline);
@@ -114,55 +141,63 @@ class NodeLevel {
   }
 
  private:
-  // What a node finds from a downset on when so many nodes share a micro-batch: it depends on which
-  // replicas divide a node's samples. Null: these cannot share it, or the deadline has passed.
-  const LevelSearch* row_of(int inner, int replicas, const Deadline& deadline) {
-    if (costs_.micro_batch() % replicas != 0) return nullptr;
-    if (inner != inner_) rows_.clear();
-    inner_ = inner;
-    std::vector<int> divisors;
-    const int samples = costs_.micro_batch() / replicas;
-    for (int d = 1; d <= machines_.per_node; ++d) {
-      if (samples % d == 0) divisors.push_back(d);
-    }
-    for (const auto& row : rows_) {
-      if (row->divisors == divisors) return row->is_done ? &row->search : nullptr;
-    }
-    MachineLevel level = device_level(inside_, machines_.per_node, samples);
-    rows_.push_back(std::make_unique<Row>(std::move(divisors), std::move(level), inside_.sets()));
-    Row& row = *rows_.back();
-    row.is_done = row.search.run(inner, supersets_, deadline);
-    states_ += row.search.states();
-    return row.is_done ? &row.search : nullptr;
-  }
-
+  // What a node finds from a downset on, when micro-batches are shared so that these replicas
+  // divide its samples.
   struct Row {
-    Row(std::vector<int> some, MachineLevel of, const Downsets& sets)
-        : divisors(std::move(some)), level(std::move(of)), search(sets, level) {}
+    Row(std::vector<int> some, MachineLevel of, const Downsets& sets, const Supersets& supersets)
+        : divisors(std::move(some)), level(std::move(of)), search(sets, supersets, level) {}
 
     std::vector<int> divisors;
     MachineLevel level;
     LevelSearch search;
+    int inner = -1;
     bool is_done = false;
   };
+
+  // Null: so many nodes cannot share a micro-batch, or the deadline has passed.
+  const LevelSearch* row_of(int inner, int replicas, const Deadline& deadline) {
+    if (costs_.micro_batch() % replicas != 0) return nullptr;
+    Row& row = row_with(costs_.micro_batch() / replicas);
+    if (row.inner != inner) {
+      row.inner = inner;
+      row.is_done = row.search.run(inner, deadline);
+      states_ += row.search.states();
+    }
+    return row.is_done ? &row.search : nullptr;
+  }
+
+  Row& row_with(int samples) {
+    std::vector<int> divisors;
+    for (int d = 1; d <= machines_.per_node; ++d) {
+      if (samples % d == 0) divisors.push_back(d);
+    }
+    for (const auto& row : rows_) {
+      if (row->divisors == divisors) return *row;
+    }
+    MachineLevel level{machines_.per_node,
+                       DeviceLoads(inside_, supersets_, machines_.per_node, samples, keep_),
+                       borders_of(inside_)};
+    return *rows_.emplace_back(
+        std::make_unique<Row>(std::move(divisors), std::move(level), costs_.sets(), supersets_));
+  }
 
   const ChainCosts& costs_;
   ChainCosts inside_;
   Machines machines_;
-  const std::vector<std::vector<int>>& supersets_;
-  int inner_ = -1;
-  std::vector<std::unique_ptr<Row>> rows_;  // of the downset inner_
+  const Supersets& supersets_;
+  bool keep_ = false;
+  std::vector<std::unique_ptr<Row>> rows_;
   std::int64_t states_ = 0;
 };
 
-FoundChain search_devices(const ChainCosts& costs, int devices,
-                          const std::vector<std::vector<int>>& supersets,
+FoundChain search_devices(const ChainCosts& costs, int devices, const Supersets& supersets,
                           const Deadline& deadline) {
-  const MachineLevel level = device_level(costs, devices, costs.micro_batch());
-  LevelSearch search(costs.sets(), level);
-  FoundChain chain;
-  const bool done = search.run(0, supersets, deadline);
-  chain.states = search.states();
+  const MachineLevel level{devices,
+                           DeviceLoads(costs, supersets, devices, costs.micro_batch(), false),
+                           borders_of(costs)};
+  LevelSearch search(costs.sets(), supersets, level);
+  const bool done = search.run(0, deadline);
+  FoundChain chain{{}, search.states()};
   const int all = costs.sets().size() - 1;
   const int used = done ? best_machines(search, all, devices) : 0;
   if (!done || search.seconds(all, used) == kNever) return chain;
@@ -185,7 +220,7 @@ Planned plan_pipedream(const Computation& computation, const Cluster& cluster,
   const auto edges = pairs_of(computation);
   std::string planner = "pipedream";
   std::optional<Downsets> sets(std::in_place, nodes, edges, kMostDownsets, deadline);
-  std::vector<std::vector<int>> supersets;
+  Supersets supersets;
   const auto list_supersets = [&] {
     if (!sets->complete()) return false;
     supersets = supersets_of(*sets, kMostPairs, deadline);

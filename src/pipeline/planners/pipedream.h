@@ -20,8 +20,9 @@ struct ReplicatedLoad {
 };
 struct MachineLevel {
   int machines = 1;
-  // Of the stage between two downsets, on 1, 2, .. `machines` machines. Valid until the next call.
-  std::function<std::span<const ReplicatedLoad>(int inner, int outer)> loads;
+  // Of the stages from a downset to each of its supersets in their order, `machines` of each: on 1,
+  // 2, .. machines. Valid until the next call.
+  std::function<std::span<const ReplicatedLoad>(int inner)> loads;
   std::vector<double> border_s;  // by set: to move what crosses its border over a machine's link
 };
 struct ReplicatedStage {
@@ -33,11 +34,13 @@ struct ReplicatedStage {
 // The best chains from one downset to each that contains it, on each number of machines.
 class LevelSearch {
  public:
-  LevelSearch(const Downsets& sets, const MachineLevel& level) : sets_(sets), level_(level) {}
+  // `supersets`: of each set, those that contain it, ascending.
+  LevelSearch(const Downsets& sets, const std::vector<std::vector<int>>& supersets,
+              const MachineLevel& level)
+      : sets_(sets), supersets_(supersets), level_(level) {}
 
-  // Starts from `first`. `supersets`: of each set, those that contain it, ascending. Returns false
-  // once the deadline has passed.
-  bool run(int first, const std::vector<std::vector<int>>& supersets, const Deadline& deadline);
+  // Starts from `first`. Returns false once the deadline has passed.
+  bool run(int first, const Deadline& deadline);
   // Infinity where there is no chain on exactly so many machines.
   double seconds(int set, int machines) const { return cells_[cell(set, machines)].seconds; }
   std::vector<ReplicatedStage> stages(int set, int machines) const;
@@ -54,9 +57,10 @@ class LevelSearch {
     return static_cast<std::size_t>(set) * static_cast<std::size_t>(level_.machines + 1) +
            static_cast<std::size_t>(machines);
   }
-  void extend(int first, int inner, int outer);
+  void extend(int first, int inner, int outer, std::span<const ReplicatedLoad> loads);
 
   const Downsets& sets_;
+  const std::vector<std::vector<int>>& supersets_;
   const MachineLevel& level_;
   std::vector<Cell> cells_;
 };

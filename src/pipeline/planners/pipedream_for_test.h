@@ -51,18 +51,21 @@ inline std::pair<double, int> pipedream_original(const std::string& path, int ma
   const auto between = [](const std::vector<double>& sum, int inner, int outer) {
     return sum[static_cast<std::size_t>(outer)] - sum[static_cast<std::size_t>(inner)];
   };
-  std::vector<ReplicatedLoad> loads(static_cast<std::size_t>(machines));
-  level.loads = [&](int inner, int outer) {
-    for (int replicas = 1; replicas <= machines; ++replicas) {
-      const double reduce_s =
-          4.0 * (replicas - 1) * between(parameters, inner, outer) / (bandwidth * replicas);
-      loads[static_cast<std::size_t>(replicas - 1)] = {
-          (between(compute_s, inner, outer) + reduce_s) / replicas, machines};
+  const std::vector<std::vector<int>> supersets = supersets_of(sets, INT64_MAX, Deadline(0.0));
+  std::vector<ReplicatedLoad> loads;
+  level.loads = [&](int inner) {
+    loads.clear();
+    for (const int outer : supersets[static_cast<std::size_t>(inner)]) {
+      for (int replicas = 1; replicas <= machines; ++replicas) {
+        const double reduce_s =
+            4.0 * (replicas - 1) * between(parameters, inner, outer) / (bandwidth * replicas);
+        loads.push_back({(between(compute_s, inner, outer) + reduce_s) / replicas, machines});
+      }
     }
     return std::span<const ReplicatedLoad>(loads);
   };
-  LevelSearch search(sets, level);
-  search.run(0, supersets_of(sets, INT64_MAX, Deadline(0.0)), Deadline(0.0));
+  LevelSearch search(sets, supersets, level);
+  search.run(0, Deadline(0.0));
   const int all = sets.size() - 1;
   return {search.seconds(all, machines), static_cast<int>(search.stages(all, machines).size())};
 }

@@ -19,30 +19,32 @@ std::vector<std::vector<int>> supersets_of(const Downsets& sets, std::int64_t li
   return result;
 }
 
-bool LevelSearch::run(int first, const std::vector<std::vector<int>>& supersets,
-                      const Deadline& deadline) {
+bool LevelSearch::run(int first, const Deadline& deadline) {
   cells_.assign(
       static_cast<std::size_t>(sets_.size()) * static_cast<std::size_t>(level_.machines + 1), {});
   cells_[cell(first, 0)].seconds = 0.0;
   const auto visit = [&](int inner) {
-    for (const int outer : supersets[static_cast<std::size_t>(inner)]) extend(first, inner, outer);
+    std::span<const ReplicatedLoad> loads = level_.loads(inner);
+    for (const int outer : supersets_[static_cast<std::size_t>(inner)]) {
+      extend(first, inner, outer, loads);
+      loads = loads.subspan(static_cast<std::size_t>(level_.machines));
+    }
   };
   visit(first);
-  for (const int inner : supersets[static_cast<std::size_t>(first)]) {
+  for (const int inner : supersets_[static_cast<std::size_t>(first)]) {
     if (deadline.passed()) return false;
     visit(inner);
   }
-  return true;
+  return !deadline.passed();
 }
 
 // A stage between two others waits for transfers, too; the original counts none for a stage alone.
-void LevelSearch::extend(int first, int inner, int outer) {
+void LevelSearch::extend(int first, int inner, int outer, std::span<const ReplicatedLoad> loads) {
   const bool is_last = outer == sets_.size() - 1;
   const double border_s =
       inner == first ? 0.0
                      : std::max(level_.border_s[static_cast<std::size_t>(inner)],
                                 is_last ? 0.0 : level_.border_s[static_cast<std::size_t>(outer)]);
-  const std::span<const ReplicatedLoad> loads = level_.loads(inner, outer);
   for (int replicas = 1; replicas <= level_.machines; ++replicas) {
     const ReplicatedLoad& load = loads[static_cast<std::size_t>(replicas - 1)];
     const double own_s = std::max(load.seconds, border_s / replicas);

@@ -71,15 +71,18 @@ TEST_CASE("the slowest stage is that of the best chain with replication") {
     costs.border_s = sets.sums(std::vector<double>(6, 1.0));
     const int machines = static_cast<int>(rng.integer(1, 4));
     MachineLevel level{machines, {}, costs.border_s};
-    std::vector<ReplicatedLoad> loads(static_cast<std::size_t>(machines));
-    level.loads = [&](int inner, int outer) {
-      for (int r = 1; r <= machines; ++r) {
-        loads[static_cast<std::size_t>(r - 1)] = {costs.load(inner, outer, r), machines};
+    const std::vector<std::vector<int>> supersets = supersets_of(sets, 1'000'000, Deadline(0.0));
+    std::vector<ReplicatedLoad> loads;
+    level.loads = [&](int inner) {
+      loads.clear();
+      for (const int outer : supersets[static_cast<std::size_t>(inner)]) {
+        for (int r = 1; r <= machines; ++r)
+          loads.push_back({costs.load(inner, outer, r), machines});
       }
       return std::span<const ReplicatedLoad>(loads);
     };
-    LevelSearch search(sets, level);
-    REQUIRE(search.run(0, supersets_of(sets, 1'000'000, Deadline(0.0)), Deadline(0.0)));
+    LevelSearch search(sets, supersets, level);
+    REQUIRE(search.run(0, Deadline(0.0)));
     const int all = sets.size() - 1;
     const double best = best_chain(sets, costs, all, machines);
     CHECK(search.seconds(all, machines) == best);
