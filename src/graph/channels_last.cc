@@ -252,20 +252,32 @@ bool ChannelLayout::batch_norm(NodeId id) {
 
 bool ChannelLayout::group_norm(NodeId id) {
   const Node& node = this->node(id);
-  const auto rank = static_cast<std::int64_t>(shape(node.inputs[0]).size());
-  const Dim groups = node.attrs.integer("groups");
-  const Value x = last(node.inputs[0]);
-  const Dims kept = to_.type(x).shape;
-  Dims split = kept, axes;
-  split.back() = groups;
-  split.push_back(floor_div(kept.back(), groups));
-  for (std::int64_t i = 1; i <= rank; ++i) {
-    if (i != rank - 1) axes.push_back(i);
+  const Expr x{&to_, last(node.inputs[0])};
+  const Dims shape = to_.type(x).shape;
+  const auto channel = static_cast<std::int64_t>(shape.size()) - 1;
+  Dims one(shape.size(), 1), split = one, spatial;
+  one[0] = split[0] = shape[0];
+  one.back() = shape.back();
+  split.back() = node.attrs.integer("groups");
+  split.push_back(floor_div(shape.back(), split.back()));
+  Dim count = split.back();
+  for (std::int64_t i = 1; i < channel; ++i) {
+    spatial.push_back(i);
+    count = count * shape[static_cast<std::size_t>(i)];
   }
-  const Expr even = standardise({&to_, reshaped(x, split)}, axes, node.attrs.real("epsilon"));
-  std::vector<Value> operands = {x};
-  for (std::size_t i = 1; i < node.inputs.size(); ++i) operands.push_back(plain(node.inputs[i]));
-  last_[{id, 0}] = scale_and_shift({&to_, reshaped(even, kept)}, operands, 1, {});
+  // The mean over a group, for each of its channels.
+  const auto mean = [&](const Expr& values) {
+    Expr sums = call("reshape", {fold("sum", values, spatial)}, {{"shape", split}});
+    sums =
+        fold("sum", sums, {channel + 1}) / Expr{&to_, size_scalar(to_, count, to_.type(x).dtype)};
+    return call("reshape", {call("broadcast", {sums}, {{"shape", split}})}, {{"shape", one}});
+  };
+  const Expr centred = x - mean(x);
+  Expr factor = call("rsqrt", {mean(centred * centred) + node.attrs.real("epsilon")});
+  if (node.inputs.size() > 1) factor = factor * Expr{&to_, plain(node.inputs[1])};
+  Expr y = centred * factor;
+  if (node.inputs.size() > 2) y = y + Expr{&to_, plain(node.inputs[2])};
+  last_[{id, 0}] = y;
   return true;
 }
 

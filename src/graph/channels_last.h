@@ -63,7 +63,7 @@ class ChannelLayout {
   bool gather(NodeId id);
   bool transpose(NodeId id);
   bool batch_norm(NodeId id);
-  // Groups are [n, spatial..., groups, channels of one].
+  // Whatever has all positions keeps the layout; only sums over positions know groups.
   bool group_norm(NodeId id);
   // Attributes with one entry per axis.
   bool lists(NodeId id);

@@ -89,7 +89,9 @@ Value phase_filters(Graph& g, const ConvLast& conv, const std::vector<Axis>& axe
     high[2 + i] = Dim(axes[i].taps * axes[i].stride) - shape[2 + i];
     split.insert(split.end(), {axes[i].taps, axes[i].stride});
   }
-  const Value padded = g.add("pad", {conv.filter}, {{"high", high}});
+  const bool whole =
+      std::all_of(high.begin(), high.end(), [](const Dim& d) { return d == Dim(0); });
+  const Value padded = whole ? conv.filter : g.add("pad", {conv.filter}, {{"high", high}});
   const Value phases = reshape(g, padded, split);  // [o, c, (taps, phase)...]
   Dims start(split.size(), 0), step(split.size(), 1), order;
   Dims joined = {shape[1]};

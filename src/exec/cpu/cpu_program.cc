@@ -11,6 +11,7 @@
 #include "exec/binding.h"
 #include "exec/cpu/host_steps.h"
 #include "exec/lower/absorb.h"
+#include "exec/lower/fuse.h"
 #include "graph/simplify.h"
 #include "graph/work.h"
 
@@ -34,8 +35,19 @@ void refuse_packed_inputs(const Graph& graph) {
   }
 }
 
+// Chains have code of their own; any other thread graph is expanded like all composites.
+bool has_only_chains(const Graph& graph) {
+  return std::all_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+    std::vector<Type> types;
+    return node.op->name != "thread" || lower::chain_of(view(graph, node, types));
+  });
+}
+
 lower::Lowered lower_graph(const Graph& graph) {
-  lower::Lowered lowered = lower::lower(lower::absorb_transposes(simplify(graph)));
+  const bool keep = has_only_chains(graph);
+  const Graph simple = simplify(
+      graph, [&](const OpDef& op) { return is_composite(op) && !(keep && op.name == "thread"); });
+  lower::Lowered lowered = lower::lower(lower::absorb_transposes(simple));
   // The program's copy of the graph alone holds the weights.
   for (Input& input : lowered.graph.inputs) input.value = Tensor();
   return lowered;
@@ -127,47 +139,56 @@ void CpuProgram::set_weight(std::string_view name, const Tensor& value) {
   loaded_ = false;
 }
 
-// Computes what depends on weights alone, and packs.
+// Computes what depends on weights alone, and packs. Programs whose weights change, as in training,
+// keep what this needs from their second time on.
 void CpuProgram::load() {
   for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
     const Storage& storage = lowered_.storages[s];
+    if (storage.kind == Storage::Kind::kLoaded && kept_[s].empty()) {
+      kept_[s] = Tensor(storage.dtype, {storage.elements.evaluate({})});
+    }
     if (storage.kind != Storage::Kind::kWeight) continue;
     const Input& input = graph_.inputs[static_cast<std::size_t>(storage.index)];
     require(!input.value.empty(), "weight '{}' has no elements; set_weight() first",
             node_of(graph_, input.node).name);
     kept_[s] = input.value.dense();
   }
-  for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
-    const Storage& storage = lowered_.storages[s];
-    if (storage.kind != Storage::Kind::kLoaded) continue;
-    kept_[s] = Tensor(storage.dtype, {storage.elements.evaluate({})});
-  }
-  const LaunchPlan plan = plan_launches(lowered_, code_, {}, true);
-  prepare_scratch(plan);
-  find_bases(plan, {}, {});
-  run_launches(plan);
+  if (!load_plan_) load_plan_ = plan_launches(lowered_, code_, {}, true);
+  prepare_scratch(*load_plan_);
+  find_bases(*load_plan_, {}, {});
+  run_launches(*load_plan_);
   pack_weights();
+  if (needed_.empty()) needed_ = needed_storages();
   drop_weights();
   loaded_ = true;
+  ++loads_;
 }
 
+// Packs are shared by content the first time. Later ones are this program's own, in place.
 void CpuProgram::pack_weights() {
-  packs_.clear();
+  if (loads_ <= 1) packs_.clear();
   stats_.packed_weight_bytes = 0;
+  std::size_t next = 0;
   for (std::size_t s = 0; s < code_.size(); ++s) {
     const Node& node = node_of(lowered_.graph, lowered_.steps[s].node);
     for (const StepCode::Use& use : code_[s].kernels) {
       for (const PackRequest& request : use.kernel.packs) {
-        const Value value = node.inputs[static_cast<std::size_t>(request.input)];
-        packs_.push_back(shared_.packed->get(tensor_at(value, {}), request, *shared_.pool));
-        stats_.packed_weight_bytes += static_cast<std::int64_t>(packs_.back()->bytes());
+        const Tensor weight = tensor_at(node.inputs[static_cast<std::size_t>(request.input)], {});
+        if (loads_ == 0) {
+          packs_.push_back(shared_.packed->get(weight, request, *shared_.pool));
+        } else if (loads_ == 1) {
+          packs_.push_back(pack_weight(weight, request, *shared_.pool));
+        } else {
+          pack_weight_into(*packs_[next], weight, request, *shared_.pool);
+        }
+        stats_.packed_weight_bytes += static_cast<std::int64_t>(packs_[next++]->bytes());
       }
     }
   }
 }
 
-// Lets go of the weights and loaded values that no step of a run reads as they are.
-void CpuProgram::drop_weights() {
+// The storages that some step of a run reads as they are.
+std::vector<bool> CpuProgram::needed_storages() const {
   std::vector<bool> needed(lowered_.storages.size(), false);
   const auto need = [&](const lower::Place& place) {
     needed[static_cast<std::size_t>(place.storage)] = true;
@@ -190,20 +211,26 @@ void CpuProgram::drop_weights() {
   for (const auto* copies : {&lowered_.output_copies, &lowered_.state_copies}) {
     for (const lower::FinalCopy& copy : *copies) need(copy.from);
   }
+  return needed;
+}
+
+// Lets go of the weights that no step of a run reads as they are, and, unless they will be computed
+// again, of such loaded values.
+void CpuProgram::drop_weights() {
   stats_.plain_weight_bytes = 0;
   for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
     const Storage& storage = lowered_.storages[s];
     const bool is_weight = storage.kind == Storage::Kind::kWeight;
     if (!is_weight && storage.kind != Storage::Kind::kLoaded) continue;
-    if (needed[s]) {
+    if (needed_[s]) {
       stats_.plain_weight_bytes += static_cast<std::int64_t>(kept_[s].bytes());
       continue;
     }
     if (is_weight) graph_.inputs[static_cast<std::size_t>(storage.index)].value = Tensor();
-    kept_[s] = Tensor();
+    if (is_weight || loads_ == 0) kept_[s] = Tensor();
   }
   // The allocator would keep the freed pieces: as much memory as the packed weights take.
-  ::malloc_trim(0);
+  if (loads_ == 0) ::malloc_trim(0);
 }
 
 void CpuProgram::make_states(const Sizes& sizes) {

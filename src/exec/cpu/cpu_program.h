@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -50,6 +51,7 @@ class CpuProgram final : public Program {
 
   void load();
   void pack_weights();
+  std::vector<bool> needed_storages() const;
   void drop_weights();
   void make_states(const Sizes& sizes);
 
@@ -80,6 +82,9 @@ class CpuProgram final : public Program {
   std::vector<StepTime>* times_ = nullptr;  // of the steps of the run, while it is profiled
 
   bool loaded_ = false;
+  int loads_ = 0;  // that were done
+  std::optional<LaunchPlan> load_plan_;
+  std::vector<bool> needed_;  // per storage: runs read it as it is
   std::vector<Tensor> kept_;  // per storage: weights, loaded values and states
   std::vector<std::shared_ptr<Buffer>> packs_;
   std::vector<LaunchPlan> plans_;  // most recently used first

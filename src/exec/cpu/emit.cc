@@ -2,6 +2,7 @@
 #include <cctype>
 
 #include "base/check.h"
+#include "exec/cpu/emit_chain.h"
 #include "exec/cpu/kernel.h"
 
 namespace lamina::cpu {
@@ -9,6 +10,7 @@ namespace lamina::cpu {
 std::vector<Kernel> emit(const EmitContext& context) {
   const OpDef& op = context.node.op;
   if (op.name == "block") return emit_block(context);
+  if (op.name == "thread") return {emit_chain(context)};
   if (op.scalar.real != nullptr || op.scalar.whole != nullptr) return emit_elementwise(context);
   if (op.order_form != nullptr) return emit_order(context);
   if (op.move_form != nullptr) return emit_move(context);

@@ -51,6 +51,11 @@ class Packing {
     const std::int64_t b = p / panels();
     const std::int64_t first = p % panels() * request_.panel;
     const std::int64_t wide = std::min<std::int64_t>(request_.panel, columns() - first);
+    if (is_affine_ && request_.interleave == 1) {
+      pack_affine(from + access_.base() + batch_offsets_[static_cast<std::size_t>(b)], first, wide,
+                  to);
+      return;
+    }
     for (std::int64_t k = 0; k < rows(); ++k) {
       const std::int64_t group = k / request_.interleave * request_.panel;
       Bits* row = to + group * request_.interleave + k % request_.interleave;
@@ -62,6 +67,15 @@ class Packing {
   }
 
  private:
+  template <class Bits>
+  void pack_affine(const Bits* from, std::int64_t first, std::int64_t wide, Bits* to) const {
+    const std::int64_t* columns = n_offsets_.data() + first;
+    for (const std::int64_t row : k_offsets_) {
+      for (std::int64_t c = 0; c < wide; ++c) to[c] = from[row + columns[c]];
+      to += request_.panel;
+    }
+  }
+
   // The contribution of the loops `extents`, of which `first` is the first, for all their points.
   std::vector<std::int64_t> offsets(const Shape& extents, std::size_t first) const {
     std::vector<std::int64_t> result(static_cast<std::size_t>(element_count(extents)), 0);
@@ -139,26 +153,39 @@ std::string content_key(const Tensor& weight, const PackRequest& request) {
 
 }  // namespace
 
-std::shared_ptr<Buffer> pack_weight(const Tensor& weight, const PackRequest& request,
-                                    ThreadPool& pool) {
+void pack_weight_into(Buffer& to, const Tensor& weight, const PackRequest& request,
+                      ThreadPool& pool) {
   const Tensor from = weight.dtype() == request.dtype ? weight.dense() : weight.cast(request.dtype);
   const Packing packing(from, request);
   const std::int64_t elements = packing.batches() * packing.panels() * packing.panel_elements();
   const int bytes = traits(request.dtype).block_bytes;
-  auto to = Buffer::allocate(static_cast<std::size_t>(elements * bytes));
+  check(to.bytes() == static_cast<std::size_t>(elements * bytes), "a pack of {} bytes in {}",
+        elements * bytes, to.bytes());
   switch (bytes) {
     case 1:
-      pack_panels<std::uint8_t>(packing, from, *to, pool);
+      pack_panels<std::uint8_t>(packing, from, to, pool);
       break;
     case 2:
-      pack_panels<std::uint16_t>(packing, from, *to, pool);
+      pack_panels<std::uint16_t>(packing, from, to, pool);
       break;
     case 4:
-      pack_panels<std::uint32_t>(packing, from, *to, pool);
+      pack_panels<std::uint32_t>(packing, from, to, pool);
       break;
     default:
-      pack_panels<std::uint64_t>(packing, from, *to, pool);
+      pack_panels<std::uint64_t>(packing, from, to, pool);
   }
+}
+
+std::shared_ptr<Buffer> pack_weight(const Tensor& weight, const PackRequest& request,
+                                    ThreadPool& pool) {
+  const auto count = [](const Dims& dims) { return element_count(constant(dims)); };
+  const std::int64_t panels = (count(request.n) + request.panel - 1) / request.panel;
+  const std::int64_t groups = (count(request.k) + request.interleave - 1) / request.interleave;
+  const std::int64_t elements =
+      count(request.batch) * panels * groups * request.interleave * request.panel;
+  auto to =
+      Buffer::allocate(static_cast<std::size_t>(elements * traits(request.dtype).block_bytes));
+  pack_weight_into(*to, weight, request, pool);
   return to;
 }
 

@@ -16,6 +16,10 @@ namespace lamina::cpu {
 std::shared_ptr<Buffer> pack_weight(const Tensor& weight, const PackRequest& request,
                                     ThreadPool& pool);
 
+// The same into a buffer of that size, whose padding is zero already.
+void pack_weight_into(Buffer& to, const Tensor& weight, const PackRequest& request,
+                      ThreadPool& pool);
+
 // Packed weights by content (elements, types, layout), for as long as some program holds them. By
 // content rather than by address: a caller may change its tensors between two compilations.
 class PackedWeights {

@@ -14,8 +14,9 @@ struct Relu {
   }
 };
 
-Expr derivative(const Expr& x, const Expr&, const Attrs&) {
-  return indicator(call("greater", {x, number(x, 0.0)}), x);
+// From the result, so that the operand need not be kept.
+Expr derivative(const Expr&, const Expr& y, const Attrs&) {
+  return indicator(call("greater", {y, number(y, 0.0)}), y);
 }
 
 }  // namespace

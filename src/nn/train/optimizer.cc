@@ -63,15 +63,6 @@ struct StepNumbers {
   std::vector<double> list() const { return {scale, decay, rate, root}; }
 };
 
-StepNumbers numbers_of(const OptimizerOptions& options, Rule rule, double learning_rate,
-                       double scale, double weight_decay, std::int64_t step) {
-  if (rule != Rule::kAdamW) return {scale, weight_decay, learning_rate, 1.0};
-  const auto n = static_cast<double>(step);
-  return {scale, 1.0 - learning_rate * weight_decay,
-          learning_rate / (1.0 - std::pow(options.beta1, n)),
-          1.0 / std::sqrt(1.0 - std::pow(options.beta2, n))};
-}
-
 // Inputs: parameter (f32), gradient, moments, then the scalars of StepNumbers. Outputs: parameter,
 // moments, and the parameter in bf16 if wanted.
 Graph update_graph(const OptimizerOptions& options, Rule rule, DType gradient_dtype, bool bf16) {
@@ -170,6 +161,15 @@ struct Optimizer::Impl {
     entries.emplace(name, std::move(entry));
   }
 
+  // Of the step that the entry is at.
+  StepNumbers numbers(const Entry& entry, double learning_rate, double scale) const {
+    const double decay = entry.decays ? options.weight_decay : 0.0;
+    if (rule != Rule::kAdamW) return {scale, decay, learning_rate, 1.0};
+    const auto n = static_cast<double>(entry.steps);
+    return {scale, 1.0 - learning_rate * decay, learning_rate / (1.0 - std::pow(options.beta1, n)),
+            1.0 / std::sqrt(1.0 - std::pow(options.beta2, n))};
+  }
+
   void prepare_scratch() {
     const bool bf16 = std::any_of(entries.begin(), entries.end(),
                                   [](const auto& e) { return !e.second.master.empty(); });
@@ -229,9 +229,8 @@ void Optimizer::step(const NamedTensors& gradients, double learning_rate, double
             to_string(found->second.shape()), to_string(entry.parameter.shape()));
   }
   for (auto& [name, entry] : impl_->entries) {
-    const double decay = entry.decays ? impl_->options.weight_decay : 0.0;
-    const StepNumbers numbers = numbers_of(impl_->options, impl_->rule, learning_rate,
-                                           gradient_scale, decay, ++entry.steps);
+    ++entry.steps;
+    const StepNumbers numbers = impl_->numbers(entry, learning_rate, gradient_scale);
     impl_->update(entry, gradients.at(name).dense(), numbers);
   }
 }

@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "exec/lower/fuse.h"
 #include "graph/channels_last.h"
+#include "graph/simplify.h"
 #include "nn/train/tensor_names.h"
 
 namespace lamina::train {
@@ -71,7 +73,7 @@ GradientProgram::GradientProgram(const Network& network, std::int64_t samples,
   const std::vector<std::string> names = trained_parameters(network);
   std::vector<Value> parameters;
   for (const std::string& name : names) parameters.push_back(forward.find(name));
-  const Graph graph = gradient(forward, parameters);
+  const Graph graph = lower::fuse_chains(simplify(gradient(forward, parameters)));
   inputs_ = names_of(graph, false);
   weights_ = names_of(graph, true);
   program_ = compile(graph, find_device("cpu"), patient(run));
