@@ -118,7 +118,7 @@ class Builder {
 
   // Of a pass of constant shapes; equal passes are asked for once.
   double time(const Graph& pass) {
-    if (pass.outputs.empty()) return 0.0;
+    if (pass.outputs.empty() && pass.updates.empty()) return 0.0;
     const auto [known, is_new] = times_.try_emplace(structure_hash(pass), 0.0);
     if (is_new) known->second = seconds_(pass);
     return known->second;
@@ -219,7 +219,8 @@ class TrainingBuilder : public Builder {
       set_times(op, {time(small.stages[i].forward.graph), time(program.forward.graph), input_s,
                      std::max(0.0, backward_s - input_s)});
       op.workspace_bytes = std::max(0.0, workspace(program) - workspace(small.stages[i])) /
-                           static_cast<double>(passes_.large - passes_.small);
+                               static_cast<double>(passes_.large - passes_.small) +
+                           passing_bytes(static_cast<int>(i));
       add_kept(large, i);
     }
     return finish();
@@ -237,9 +238,34 @@ class TrainingBuilder : public Builder {
     return cut_stages(made_, plan, network_.frozen);
   }
 
+  // Of the pass that needs more. What goes from operator to operator of a stage lies there too:
+  // what this one sends and the gradients of what it receives.
   static double workspace(const StageProgram& program) {
-    return std::max(workspace_bytes(program.forward.graph, {}),
-                    workspace_bytes(program.backward.graph, {}));
+    double most = 0.0;
+    for (const PassProgram* pass : {&program.forward, &program.backward}) {
+      double bytes = workspace_bytes(pass->graph);
+      for (std::size_t k = 0; k < pass->outputs.size(); ++k) {
+        const Port::Kind kind = pass->outputs[k].kind;
+        if (kind != Port::Kind::kSent && kind != Port::Kind::kReceivedGradient) continue;
+        bytes += value_bytes(pass->graph.type(pass->graph.outputs[k].value), {});
+      }
+      most = std::max(most, bytes);
+    }
+    return most;
+  }
+
+  // Of a sample: what passes an operator by while it runs backward, from one behind it to one
+  // before: gradients, and values that were computed again.
+  double passing_bytes(int i) const {
+    std::map<int, double> waiting;  // by producer
+    for (const Edge& edge : made_.computation.edges) {
+      if (edge.from < i && edge.to > i) {
+        waiting[edge.from] = std::max(waiting[edge.from], edge.bytes);
+      }
+    }
+    double sum = 0.0;
+    for (const auto& [from, bytes] : waiting) sum += 2.0 * bytes;
+    return sum;
   }
 
   // What is sent and read backward, by its sender or a reader, counts for the sender: they may be
@@ -291,7 +317,7 @@ class InferenceBuilder : public Builder {
         if (node.op->name == "reshape" || node.inputs.empty()) continue;
         for (const Type& type : node.types) op.saved_bytes += value_bytes(type, sizes(1));
       }
-      op.workspace_bytes = workspace_bytes(pass, sizes(1));
+      op.workspace_bytes = workspace_bytes(bind_sizes(pass, sizes(1)));
     }
     return finish();
   }

@@ -6,11 +6,11 @@
 namespace lamina::pipeline {
 
 double value_bytes(const Type& type, const Sizes& sizes);
-// Of inputs, weights and outputs, each once; of tables the rows that are looked up.
+// Of inputs, weights and outputs, each once; of states that are updated twice; of tables the rows
+// that are looked up.
 double boundary_bytes(const Graph& pass, const Sizes& sizes);
-// The most that is alive at once when nodes run in order and each has memory of its own, inputs and
-// outputs apart. Views take none, and element-wise nodes take that of an operand whose life they
-// end.
-double workspace_bytes(const Graph& pass, const Sizes& sizes);
+// Of a pass of constant shapes on the cpu device: the block of memory for values that are neither
+// inputs nor outputs.
+double workspace_bytes(const Graph& pass);
 
 }  // namespace lamina::pipeline

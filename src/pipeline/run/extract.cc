@@ -14,6 +14,13 @@ namespace {
 
 std::size_t at(NodeId node) { return static_cast<std::size_t>(node); }
 
+// Worth running again rather than keeping its result.
+bool is_cheap(const Node& node) {
+  if (!node.graphs.empty()) return false;
+  if (node.op->scalar.real != nullptr || node.op->scalar.whole != nullptr) return true;
+  return node.op->move_form != nullptr;
+}
+
 class Extractor {
  public:
   Extractor(const Graph& graph, const std::set<Value>& given, const std::vector<Value>& wanted)
@@ -30,10 +37,12 @@ class Extractor {
 
   Extract run() {
     add_inputs();
+    find_late();
     for (std::size_t n = 0; n < needed_.size(); ++n) {
-      if (needed_[n]) copy(n);
+      if (needed_[n] && !is_late_[n]) add(n);
     }
     for (std::size_t k = 0; k < wanted_.size(); ++k) {
+      need(wanted_[k]);
       out_.graph.add_output("y" + std::to_string(k), place_.at(wanted_[k]));
     }
     return std::move(out_);
@@ -59,7 +68,25 @@ class Extractor {
     }
   }
 
-  void copy(std::size_t n) {
+  // Cheap nodes of given values alone, so of what is kept, run just before they are first read: if
+  // all of them ran first, as they stand in the whole graph, their results would be kept after all.
+  void find_late() {
+    is_late_.resize(needed_.size(), false);
+    for (std::size_t n = 0; n < needed_.size(); ++n) {
+      const Node& node = graph_.nodes[n];
+      is_late_[n] = needed_[n] && is_cheap(node) &&
+                    std::all_of(node.inputs.begin(), node.inputs.end(), [&](Value v) {
+                      return given_.contains(v) || is_late_[at(v.node)];
+                    });
+    }
+  }
+
+  void need(Value v) {
+    if (!place_.contains(v)) add(at(v.node));
+  }
+
+  void add(std::size_t n) {
+    for (const Value v : graph_.nodes[n].inputs) need(v);
     Node node = graph_.nodes[n];
     for (Value& v : node.inputs) v = place_.at(v);
     out_.graph.nodes.push_back(std::move(node));
@@ -74,17 +101,11 @@ class Extractor {
   const std::set<Value>& given_;
   const std::vector<Value>& wanted_;
   std::vector<bool> needed_;
+  std::vector<bool> is_late_;
   std::set<std::string> names_;
   std::map<Value, Value> place_;  // in the extract
   Extract out_;
 };
-
-// Worth running again rather than keeping its result.
-bool is_cheap(const Node& node) {
-  if (!node.graphs.empty()) return false;
-  if (node.op->scalar.real != nullptr || node.op->scalar.whole != nullptr) return true;
-  return node.op->move_form != nullptr;
-}
 
 // The choice of kept values as a minimal cut (as in PyTorch's AOTAutograd): every value of the
 // first part is an arc of its bytes, from where it is computed to where it is read. What cannot be

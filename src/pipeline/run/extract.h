@@ -13,7 +13,8 @@ struct Extract {
   Graph graph;                // outputs "y0", "y1", ...: the wanted values, in their order
   std::vector<Value> inputs;  // what its inputs are in the whole graph: those of `given` it reads
 };
-// Throws kInternal when a wanted value depends on an input that is not given.
+// Cheap nodes of given values alone stand as late as they can. Throws kInternal when a wanted value
+// depends on an input that is not given.
 Extract extract(const Graph& graph, const std::set<Value>& given, const std::vector<Value>& wanted);
 
 struct TwoParts {

@@ -65,3 +65,17 @@ TEST_CASE("what is cheap is computed again rather than kept") {
   CHECK(part.inputs == std::vector<Value>{small, mask, seed});
   validate(part.graph);
 }
+
+TEST_CASE("what is computed again is computed when it is needed") {
+  Graph g;
+  const auto given = [&](const char* name) { return g.add_input(name, {DType::kF32, {4, 4}, {}}); };
+  const Value a = given("a"), b = given("b"), seed = given("seed"), w = given("w");
+  const Value first = g.add("exp", {a}, {}, "first");
+  const Value second = g.add("exp", {b}, {}, "second");
+  const Value late = g.add("matmul", {g.add("mul", {seed, second}), w}, {}, "product");
+  const Value y = g.add("mul", {late, first});
+  const Graph part = extract(g, {a, b, seed, w}, {y}).graph;
+  validate(part);
+  CHECK(part.find("second").node < part.find("product").node);
+  CHECK(part.find("product").node < part.find("first").node);
+}
