@@ -1,7 +1,9 @@
 // For tests: the best plan of small networks, among all partitions whose stage graph has no cycle.
 #pragma once
 
+#include <algorithm>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "pipeline/planners/graphpipe_price.h"
@@ -91,7 +93,8 @@ class BruteForce {
     }
     for (const int degree : pricing_.degrees()) {
       if (degree + static_cast<int>(stages_.size() - s) - 1 > devices) break;
-      const auto mode = pricing_.fastest(shapes_[stages_[s]], degree, heights_[s]);
+      const auto mode = pricing_.fastest(shapes_[stages_[s]], degree, heights_[s],
+                                         pricing_.devices().memory_bytes);
       if (!mode) continue;
       modes_[s] = *mode;
       choose(s + 1, devices - degree);
@@ -99,24 +102,26 @@ class BruteForce {
   }
 
   void predict() {
-    double longest = 0.0, bottleneck = 0.0;
-    std::vector<double> paths(stages_.size(), -1.0);
+    Paths longest;
+    double bottleneck = 0.0;
+    std::vector<std::optional<Paths>> paths(stages_.size());
     for (std::size_t s = 0; s < stages_.size(); ++s) {
-      longest = std::max(longest, path(s, paths));
+      longest = longest.beside(path(s, paths));
       bottleneck =
           std::max(bottleneck, pricing_.price(shapes_[stages_[s]], modes_[s]).bottleneck_s);
     }
-    const double predicted = pricing_.predict(longest, bottleneck);
+    const double predicted = pricing_.predict(longest.all_s, bottleneck);
     if (predicted >= best_) return;
     best_ = predicted;
     best_stages_ = stages_;
   }
 
-  double path(std::size_t s, std::vector<double>& paths) const {
-    if (paths[s] >= 0.0) return paths[s];
-    double longest = 0.0;
-    for (const std::size_t to : after_[s]) longest = std::max(longest, path(to, paths));
-    return paths[s] = longest + pricing_.price(shapes_[stages_[s]], modes_[s]).path_s;
+  Paths path(std::size_t s, std::vector<std::optional<Paths>>& paths) const {
+    if (paths[s]) return *paths[s];
+    Paths longest;
+    for (const std::size_t to : after_[s]) longest = longest.beside(path(to, paths));
+    paths[s] = longest.behind(pricing_.price(shapes_[stages_[s]], modes_[s]));
+    return *paths[s];
   }
 
   const Computation& network_;

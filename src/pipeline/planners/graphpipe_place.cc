@@ -93,19 +93,22 @@ class FreeDevices {
 
 }  // namespace
 
-Plan place(const Computation& computation, const Cluster& cluster, const PlanOptions& options,
-           const std::vector<int>& devices, const std::vector<ChosenStage>& stages,
-           int micro_batch) {
-  Plan plan{computation.name, "graphpipe", options.batch, options.schedule, {}};
-  for (const ChosenStage& stage : stages) {
-    plan.stages.push_back(
-        {stage.operators, {}, micro_batch, 1, stage.mode.recompute, stage.mode.shard_optimizer});
+Plan place(const Placing& placing, const std::vector<ChosenStage>& stages, int micro_batch) {
+  const PlanOptions& options = placing.options;
+  Plan plan{placing.computation.name, "graphpipe", options.batch, options.schedule, {}};
+  for (const ChosenStage& chosen : stages) {
+    Stage stage;
+    stage.operators = chosen.operators;
+    stage.micro_batch = micro_batch;
+    stage.recompute = chosen.mode.recompute;
+    stage.shard_optimizer = chosen.mode.shard_optimizer;
+    plan.stages.push_back(std::move(stage));
   }
-  FreeDevices free(cluster, devices);
-  for (const int s : Walk(stage_graph(computation, plan)).run()) {
+  FreeDevices free(placing.cluster, placing.devices);
+  for (const int s : Walk(stage_graph(placing.computation, plan)).run()) {
     plan.stages[at(s)].devices = free.take(stages[at(s)].mode.devices);
   }
-  set_in_flight(computation, plan);
+  set_in_flight(placing.computation, plan);
   return plan;
 }
 

@@ -7,10 +7,14 @@
 
 namespace lamina::pipeline {
 
-// A plan of these stages, on some of `devices`. Devices of a stage are of one node where a node has
-// as many, and stages that exchange much follow each other. `in_flight` is what 1F1B needs.
-Plan place(const Computation& computation, const Cluster& cluster, const PlanOptions& options,
-           const std::vector<int>& devices, const std::vector<ChosenStage>& stages,
-           int micro_batch);
+struct Placing {
+  const Computation& computation;
+  const Cluster& cluster;
+  const PlanOptions& options;
+  const std::vector<int>& devices;  // that may be used
+};
+// A plan of these stages. Devices of a stage are of one node where a node has as many, and stages
+// that exchange much follow each other. `in_flight` is what 1F1B needs.
+Plan place(const Placing& placing, const std::vector<ChosenStage>& stages, int micro_batch);
 
 }  // namespace lamina::pipeline

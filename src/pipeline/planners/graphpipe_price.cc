@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "pipeline/stage_graph.h"
-
 namespace lamina::pipeline {
 namespace {
 
@@ -40,17 +38,19 @@ StagePrice Pricing::price(const Shape& shape, const StageMode& mode) const {
   };
   const double weight_gradient = pass(2);
   const double others = pass(0) * (mode.recompute ? 2.0 : 1.0) + pass(1);
-  const double reduce =
-      reduce_seconds(devices_, mode.devices, shape.parameter_bytes) / micro_batches();
   const double messages = samples * (shape.in_bytes + shape.out_bytes) / devices_.edges.bytes_per_s;
   StagePrice price;
-  price.bottleneck_s = std::max(others + weight_gradient + reduce, messages);
+  price.bottleneck_s = std::max(others + weight_gradient, messages);
+  price.reduce_s = reduce_seconds(devices_, mode.devices, shape.parameter_bytes);
   // A split backward pass lets the stages before go on without the weight gradient.
   const bool waits = !splits(options_.schedule) || !shape.has_inputs;
-  price.path_s = others + reduce + (waits ? weight_gradient : 0.0);
+  price.forward_s = pass(0);
+  price.path_s = others + (waits ? weight_gradient : 0.0);
   if (shape.has_inputs) {
-    price.path_s +=
-        2.0 * (devices_.edges.latency_s + samples * shape.in_bytes / devices_.edges.bytes_per_s);
+    const double message =
+        devices_.edges.latency_s + samples * shape.in_bytes / devices_.edges.bytes_per_s;
+    price.forward_s += message;
+    price.path_s += 2.0 * message;
   }
   return price;
 }
@@ -73,42 +73,19 @@ double Pricing::memory(const Shape& shape, const StageMode& mode, int height) co
          samples * (in_flight * (kept + shape.out_bytes) + workspace + waiting * shape.in_bytes);
 }
 
-std::optional<StageMode> Pricing::fastest(const Shape& shape, int devices, int height) const {
+std::optional<StageMode> Pricing::fastest(const Shape& shape, int devices, int height,
+                                          double memory_bytes) const {
   StageMode mode{devices, false, false};
-  if (height == 0) return mode;
   for (const bool recompute : {false, true}) {
     for (const bool shard : {false, true}) {
       if (recompute && !options_.recompute) continue;
       if (shard && (!options_.shard_optimizer || devices == 1)) continue;
       mode.recompute = recompute;
       mode.shard_optimizer = shard;
-      if (memory(shape, mode, height) <= devices_.memory_bytes) return mode;
+      if (memory(shape, mode, height) <= memory_bytes) return mode;
     }
   }
   return std::nullopt;
-}
-
-double predicted_seconds(const Computation& computation, const EqualDevices& devices,
-                         const PlanOptions& options, const Plan& plan) {
-  const Pricing pricing(computation, devices, options, plan.stages.front().micro_batch);
-  const StageGraph graph = stage_graph(computation, plan);
-  std::vector<double> path(plan.stages.size(), 0.0);
-  double longest = 0.0, bottleneck = 0.0;
-  for (auto s = graph.order.rbegin(); s != graph.order.rend(); ++s) {
-    const auto own = static_cast<Index>(*s);
-    const Stage& stage = plan.stages[own];
-    const StagePrice price = pricing.price(
-        shape_of(computation, stage.operators),
-        {static_cast<int>(stage.devices.size()), stage.recompute, stage.shard_optimizer});
-    for (const int e : graph.out[own]) {
-      const auto to = static_cast<Index>(graph.edges[static_cast<Index>(e)].to);
-      path[own] = std::max(path[own], path[to]);
-    }
-    path[own] += price.path_s;
-    longest = std::max(longest, path[own]);
-    bottleneck = std::max(bottleneck, price.bottleneck_s);
-  }
-  return pricing.predict(longest, bottleneck);
 }
 
 }  // namespace lamina::pipeline

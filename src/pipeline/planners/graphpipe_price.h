@@ -2,6 +2,7 @@
 // bottleneck.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -31,7 +32,33 @@ bool splits(ScheduleKind schedule);
 
 struct StagePrice {
   double bottleneck_s = 0.0;  // of a micro-batch: its passes or its messages, whichever take longer
-  double path_s = 0.0;        // what it adds to a path from a source to a sink and back
+  double forward_s = 0.0;     // of a micro-batch, with the message before
+  double path_s = 0.0;        // the same and its way back
+  double reduce_s = 0.0;      // the sum of its gradients over its devices, once an iteration
+};
+
+// The longest paths through some stages.
+struct Paths {
+  double forward_s = 0.0;  // to the end of the last forward pass
+  double back_s = 0.0;     // there and back
+  double all_s = 0.0;      // the same, or to the end of a sum of gradients
+
+  // With a path before it. While stages before it run backward passes, sums of gradients go on:
+  // these only begin later by the forward passes before.
+  Paths behind(const Paths& before) const {
+    return {before.forward_s + forward_s, before.back_s + back_s,
+            std::max(before.forward_s + all_s, before.all_s + back_s)};
+  }
+  Paths behind(const StagePrice& price) const {
+    return behind(Paths{price.forward_s, price.path_s, price.path_s + price.reduce_s});
+  }
+  Paths beside(const Paths& other) const {
+    return {std::max(forward_s, other.forward_s), std::max(back_s, other.back_s),
+            std::max(all_s, other.all_s)};
+  }
+  bool covers(const Paths& other) const {
+    return forward_s <= other.forward_s && back_s <= other.back_s && all_s <= other.all_s;
+  }
 };
 
 class Pricing {
@@ -58,8 +85,9 @@ class Pricing {
   // Bytes of a device of a stage that is `height` stages from a sink, itself included. Its messages
   // wait as they would in a chain.
   double memory(const Shape& shape, const StageMode& mode, int height) const;
-  // The fastest mode on `devices` that fits the memory; a height of 0 asks for no memory.
-  std::optional<StageMode> fastest(const Shape& shape, int devices, int height) const;
+  // The fastest mode on `devices` that fits the memory.
+  std::optional<StageMode> fastest(const Shape& shape, int devices, int height,
+                                   double memory_bytes) const;
   // Of an iteration.
   double predict(double path_s, double bottleneck_s) const {
     return path_s + (micro_batches() - 1) * bottleneck_s;
@@ -72,9 +100,5 @@ class Pricing {
   int micro_batch_;
   std::vector<int> degrees_;
 };
-
-// The prediction for a whole plan, of equal devices and micro-batches.
-double predicted_seconds(const Computation& computation, const EqualDevices& devices,
-                         const PlanOptions& options, const Plan& plan);
 
 }  // namespace lamina::pipeline

@@ -31,10 +31,10 @@ std::optional<ChosenStages> StageSearch::shortest(const Limits& limits) {
   if (front.empty()) return std::nullopt;
   const auto best =
       std::min_element(front.begin(), front.end(), [](const Label& a, const Label& b) {
-        return std::pair(a.path_s, a.devices) < std::pair(b.path_s, b.devices);
+        return std::pair(a.paths.all_s, a.devices) < std::pair(b.paths.all_s, b.devices);
       });
   ChosenStages chosen = collect(best->plan);
-  chosen.path_s = best->path_s;
+  chosen.path_s = best->paths.all_s;
   return chosen;
 }
 
@@ -63,7 +63,7 @@ std::vector<StageSearch::Option> StageSearch::compute_options(const Shape& shape
                                                               int height) const {
   std::vector<Option> options;
   for (const int devices : pricing_.degrees()) {
-    const auto mode = pricing_.fastest(shape, devices, height);
+    const auto mode = pricing_.fastest(shape, devices, height, limits_.memory_bytes);
     if (!mode) continue;
     const StagePrice price = pricing_.price(shape, *mode);
     if (price.bottleneck_s > limits_.bottleneck_s) continue;
@@ -91,7 +91,7 @@ const std::vector<StageSearch::Option>& StageSearch::options(int shape, int heig
 
 void StageSearch::insert(Front& front, const Label& label, const Step& step) {
   const auto covers = [](const Label& a, const Label& b) {
-    return a.devices <= b.devices && a.path_s <= b.path_s && a.height <= b.height;
+    return a.devices <= b.devices && a.height <= b.height && a.paths.covers(b.paths);
   };
   for (const Label& other : front) {
     if (covers(other, label)) return;
@@ -107,11 +107,11 @@ const StageSearch::Front& StageSearch::solve(const Range& range) {
   const auto known = solved_.find(range);
   if (known != solved_.end()) return known->second;
   Solving solving{range, Fronts(at(range.end - range.begin + 1)), left_for(range)};
-  solving.fronts.back()[Cut{}] = {{0, 0.0, range.height, -1}};
+  solving.fronts.back()[Cut{}] = {{0, {}, range.height, -1}};
   for (int place = range.end; place > range.begin; --place) {
     // A stage without items of its own adds to fronts of the item before, never to these.
     for (const auto& [head, front] : solving.fronts_at(place)) {
-      if (front.empty()) continue;
+      if (front.empty() || deadline_.passed()) continue;
       add_stages(solving, place, head);
       const int fork = space_.sequence(range.sequence).items[at(place - 1)].fork;
       if (head.bundle == kNoBundle && fork >= 0) add_fork(solving, place - 1, Cut{}, front);
@@ -148,9 +148,9 @@ bool StageSearch::add_stage(Solving& solving, const StageParts& parts, const Fro
   Front behind_tail;
   Front& to = cuts_fork ? behind_tail : solving.fronts_at(parts.begin)[Cut{}];
   for (const Label& label : from) {
-    const int height = limits_.memory ? label.height + 1 : 0;
+    const int height = std::isfinite(limits_.memory_bytes) ? label.height + 1 : 0;
     for (const Option& option : options(shape, height)) {
-      const Label added{label.devices + option.mode.devices, label.path_s + option.price.path_s,
+      const Label added{label.devices + option.mode.devices, label.paths.behind(option.price),
                         height, -1};
       if (!left.allows(added)) continue;
       Step step;
@@ -192,7 +192,7 @@ void StageSearch::add_open_fork(Solving& solving, int item, const OpenFork& open
   for (const Label& label : from) {
     own.height = label.height;
     for (const Label& branches : beside(own)) {
-      const Label both{label.devices + branches.devices, label.path_s + branches.path_s,
+      const Label both{label.devices + branches.devices, label.paths.behind(branches.paths),
                        branches.height, -1};
       if (!left.allows(both)) continue;
       Step step;
@@ -252,9 +252,9 @@ StageSearch::Front StageSearch::with_branches(const Front& left, const Front& ri
   Front front;
   for (const Label& one : left) {
     for (const Label& other : right) {
-      const Label both{one.devices + other.devices, std::max(one.path_s, other.path_s),
+      const Label both{one.devices + other.devices, one.paths.beside(other.paths),
                        std::max(one.height, other.height), -1};
-      if (both.devices > pricing_.devices().count || both.path_s > limits_.path_s) continue;
+      if (both.devices > pricing_.devices().count || both.paths.all_s > limits_.path_s) continue;
       Step step = branches;
       step.next = one.plan;
       step.inner = other.plan;
@@ -270,7 +270,7 @@ const StageSearch::Front& StageSearch::whole_branches(int fork, int group, int h
   const auto known = branches_.find(key);
   if (known != branches_.end()) return known->second;
   Front front;
-  if (group == 0) front = {{0, 0.0, height, -1}};
+  if (group == 0) front = {{0, {}, height, -1}};
   const std::vector<int> counts = space_.counts(fork, group);
   const auto first = std::find_if(counts.begin(), counts.end(), [](int n) { return n > 0; });
   for (int part = 1; part <= group; ++part) {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "pipeline/planners/deadline.h"
 #include "pipeline/planners/graphpipe_price.h"
 #include "pipeline/planners/graphpipe_space.h"
 
@@ -31,22 +32,23 @@ struct ChosenStages {
 // none of which is better than another in every respect.
 class StageSearch {
  public:
-  StageSearch(Space& space, const Pricing& pricing) : space_(space), pricing_(pricing) {}
+  StageSearch(Space& space, const Pricing& pricing, const Deadline& deadline)
+      : space_(space), pricing_(pricing), deadline_(deadline) {}
 
   // What stages have to keep.
   struct Limits {
     double bottleneck_s = 0.0;
     double path_s = 0.0;
-    bool memory = false;
+    double memory_bytes = 0.0;  // of a device; infinite: heights do not matter
   };
-  // Those with the shortest critical path.
+  // Those with the shortest critical path. After the deadline it finds none.
   std::optional<ChosenStages> shortest(const Limits& limits);
   std::int64_t labels() const { return labels_; }  // kept in fronts so far
 
  private:
   struct Label {
     int devices = 0;
-    double path_s = 0.0;
+    Paths paths;
     int height = 0;  // stages on the longest way to a sink; 0 where memory is not bounded
     int plan = -1;   // index into steps_
   };
@@ -100,7 +102,7 @@ class StageSearch {
     double path_s = 0.0;
 
     bool allows(const Label& label) const {
-      return label.devices <= devices && label.path_s <= path_s;
+      return label.devices <= devices && label.paths.all_s <= path_s;
     }
   };
   // All from an item on is in stages, but the head of a bundle of that item, which the next stage
@@ -158,6 +160,7 @@ class StageSearch {
 
   Space& space_;
   const Pricing& pricing_;
+  const Deadline& deadline_;
   Limits limits_;
   std::int64_t labels_ = 0;
   std::vector<Step> steps_;

@@ -8,7 +8,7 @@
 #include "lamina/pipeline.h"
 #include "pipeline/planners.h"
 #include "pipeline/planners/brute_force_for_test.h"
-#include "pipeline/planners/graphpipe_price.h"
+#include "pipeline/planners/graphpipe_candidates.h"
 #include "pipeline/random_plan_for_test.h"
 
 using namespace lamina;
@@ -34,15 +34,18 @@ Plan plan_of(const Computation& net, const Cluster& cluster, const PlanOptions& 
 
 }  // namespace
 
-// Section 1.4's law: (M + D - 1) (f + b) for equal stages, D the longest path.
+// (M + D - 1) (f + b) for equal stages, D the longest path.
 TEST_CASE("towers with a device for every layer") {
   const Computation net = test::towers_network({4, 8, 0.0});
-  const Cluster cluster = cluster_of(32);
-  const Plan plan = plan_of(net, cluster, {.batch = 32, .micro_batch = 1});
-  CHECK(plan.stages.size() == 32);  // the join is free, and goes with a last layer
-  CHECK(depth(net, plan) == 9);     // all others are before it
-  const Plan roomy = plan_of(net, cluster_of(33), {.batch = 32, .micro_batch = 1});
-  CHECK(iteration_seconds(net, cluster_of(33), roomy) == doctest::Approx((32 + 8 - 1) * 3.0));
+  const PlanOptions options{.batch = 32, .micro_batch = 1};
+  const Candidates found = find_candidates(net, cluster_of(32), options, Deadline(0.0), 0.0);
+  const Plan& searched = found.list.front().plan;
+  CHECK(searched.stages.size() == 32);  // the join is free, and goes with a last layer
+  CHECK(depth(net, searched) == 9);     // which all others are before
+  // As a stage of its own on the same device it keeps nobody waiting.
+  const Plan plan = plan_of(net, cluster_of(32), options);
+  CHECK(plan.stages.size() == 33);
+  CHECK(iteration_seconds(net, cluster_of(32), plan) == doctest::Approx((32 + 8 - 1) * 3.0));
 }
 
 TEST_CASE("predictions are no better than all acyclic partitions, and mostly as good") {
@@ -55,15 +58,15 @@ TEST_CASE("predictions are no better than all acyclic partitions, and mostly as 
     const Computation net = test::series_parallel_network(count, rng);
     const Cluster cluster = cluster_of(static_cast<int>(rng.integer(2, 5)));
     const PlanOptions options{.batch = 8, .micro_batch = count <= 6 && rng.chance(0.5) ? 2 : 1};
-    const Plan plan = plan_of(net, cluster, options);
+    const Candidates found = find_candidates(net, cluster, options, Deadline(0.0), 0.0);
     const Pricing pricing(net, equal_devices(cluster), options, options.micro_batch);
     const double least = test::BruteForce(net, pricing).best();
-    const double ours = predicted_seconds(net, equal_devices(cluster), options, plan);
+    const double ours = found.list.front().predicted_s;
     CHECK(ours >= least * (1.0 - 1e-9));
     equal += ours <= least * (1.0 + 1e-9) ? 1 : 0;
     gaps += ours / least - 1.0;
   }
-  MESSAGE("equal " << equal << " gaps " << gaps / kRounds);
-  CHECK(equal > 60);
-  CHECK(gaps / kRounds < 0.02);
+  MESSAGE(equal << " of " << kRounds << " equal, mean gap " << gaps / kRounds);
+  CHECK(equal > 75);
+  CHECK(gaps / kRounds < 0.01);
 }
