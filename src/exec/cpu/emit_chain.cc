@@ -19,9 +19,10 @@
 namespace lamina::cpu {
 namespace {
 
-constexpr int kGrain = 8192;  // elements of a task
-constexpr int kBlock = 128;   // terms of a lane that are added up before they join the others
-constexpr int kVectors = 2;   // of sums side by side
+constexpr int kGrain = 8192;   // elements of a task
+constexpr int kBlock = 128;    // terms of a lane that are added up before they join the others
+constexpr int kVectors = 2;    // of sums in registers, side by side
+constexpr int kColumns = 128;  // whose sums a task keeps in memory: rows are read in long pieces
 
 struct Axis {
   Dim extent;
@@ -249,20 +250,62 @@ class ChainEmitter {
   // ---- Sums of columns
 
   std::string columns_text() {
-    const Dim width = extents_.back();
+    const std::int64_t lanes = context_.target.lanes(4);
+    const std::optional<std::int64_t> width = extents_.back().constant();
+    if (!width || *width >= 2 * kVectors * lanes) return wide_columns_text();
     const std::string wide = fmt::format("({} * LM_F)", kVectors);
-    const int lanes = context_.target.lanes(4);
-    kernel_.tasks = kept_count(true) * ceil_div(width, Dim(kVectors * lanes));
-    std::string out = fmt::format(
-        "const long width = {0}, chunks = (width + {1} - 1) / {1};\n"
-        "for (long task = begin; task < end; ++task) {{\n"
-        "const long kept = task / chunks;\nlong column = task % chunks * {1};\n",
-        text(width), wide);
-    out += kept_index("kept");
-    out += fmt::format("if (width - column >= {}) {{\n{}}} else\n", wide, nest(kVectors, ""));
-    out += "for (; column < width; column += LM_F) {\nconst long n = width - column;\n" +
-           nest(1, "n") + "}\n";
+    std::string out = open_columns(kVectors * lanes);
+    out += fmt::format("if (columns == {}) {{\n{}}} else\n", wide, nest(kVectors, ""));
+    out +=
+        "for (const long after = column + columns; column < after; column += LM_F) {\n"
+        "const long n = after - column;\n" +
+        nest(1, "n") + "}\n";
     return out + "}\n}\n";
+  }
+
+  // Opens the loop over tasks of so many columns, from `column` on.
+  std::string open_columns(std::int64_t together) {
+    const Dim width = extents_.back();
+    kernel_.tasks = kept_count(true) * ceil_div(width, Dim(together));
+    return fmt::format(
+               "const long width = {0}, chunks = (width + {1} - 1) / {1};\n"
+               "for (long task = begin; task < end; ++task) {{\n"
+               "const long kept = task / chunks;\nlong column = task % chunks * {1};\n"
+               "const long columns = width - column < {1} ? width - column : {1};\n",
+               text(width), together) +
+           kept_index("kept");
+  }
+
+  // Sums in memory: each row of a task is read in one piece.
+  std::string wide_columns_text() {
+    const std::vector<int> outer(summed_.begin(), summed_.end() - 1);
+    const int inner = summed_.back();
+    std::string out = open_columns(kColumns), zero, join, add, store;
+    for (const Result& sum : sums_) {
+      out += fmt::format("float total{0}[{1}] = {{}}, sum{0}[{1}];\n", sum.output, kColumns);
+      zero += fmt::format("sum{}[c] = 0;\n", sum.output);
+      join += fmt::format("total{0}[c] += sum{0}[c];\n", sum.output);
+      add += fmt::format("lm_store(sum{0} + c, lm_load<vf>(sum{0} + c) + {1});\n", sum.output,
+                         sum.name);
+      store += fmt::format("out{0}[kept * width + column + c] = total{0}[c];\n", sum.output);
+    }
+    const auto columns = [](const std::string& body) {
+      return "for (long c = 0; c < columns; ++c) {\n" + body + "}\n";
+    };
+    out += open_loops(outer, extents_, kernel_) + open_blocks(inner) + columns(zero);
+    out += fmt::format("for (long i{0} = first; i{0} < stop; ++i{0}) {{\n", inner);
+    out += pointers(" + column") + splats() + "long c = 0;\n";
+    out += "for (; c + LM_F <= columns; c += LM_F) {\n" + vector_text("c", "") + add + "}\n";
+    out += "if (const long n = columns - c) {\n" + vector_text("c", "n") + add + "}\n}\n";
+    return out + columns(join) + "}\n" + close_braces(outer.size()) + columns(store) + "}\n}\n";
+  }
+
+  // Opens the loop over blocks of the innermost summed axis, from `first` to `stop`.
+  std::string open_blocks(int inner) {
+    return fmt::format(
+        "for (long first = 0, all = {0}; first < all; first += {1}) {{\n"
+        "const long stop = all - first < {1} ? all : first + {1};\n",
+        text(extents_[static_cast<std::size_t>(inner)]), kBlock);
   }
 
   // Goes over the summed axes for so many vectors of columns.
@@ -273,11 +316,7 @@ class ChainEmitter {
     for (int v = 0; v < vectors; ++v) {
       for (const Result& sum : sums_) out += fmt::format("vf total{}_{}{{}};\n", sum.output, v);
     }
-    out += open_loops(outer, extents_, kernel_);
-    out += fmt::format(
-        "for (long first = 0, all = {1}; first < all; first += {2}) {{\n"
-        "const long stop = all - first < {2} ? all : first + {2};\n",
-        inner, text(extents_[static_cast<std::size_t>(inner)]), kBlock);
+    out += open_loops(outer, extents_, kernel_) + open_blocks(inner);
     for (int v = 0; v < vectors; ++v) out += accumulators(std::to_string(v));
     out += fmt::format("for (long i{0} = first; i{0} < stop; ++i{0}) {{\n", inner);
     out += pointers(" + column") + splats();

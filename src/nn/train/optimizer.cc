@@ -9,14 +9,16 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "exec/lower/fuse.h"
 #include "graph/expression.h"
+#include "graph/simplify.h"
 #include "lamina/train.h"
 #include "nn/train/tensor_names.h"
 
 namespace lamina::train {
 namespace {
 
-constexpr std::int64_t kPiece = 1 << 17;  // elements
+constexpr std::int64_t kPiece = 1 << 15;  // elements
 
 enum class Rule { kSgd, kMomentum, kAdamW };
 
@@ -141,7 +143,8 @@ struct Optimizer::Impl {
   Program& program(DType gradient, bool bf16) {
     std::unique_ptr<Program>& found = programs[{gradient, bf16}];
     if (found == nullptr) {
-      found = compile(update_graph(options, rule, gradient, bf16), find_device("cpu"), run);
+      const Graph update = simplify(update_graph(options, rule, gradient, bf16));
+      found = compile(lower::fuse_chains(update), find_device("cpu"), run);
     }
     return *found;
   }
