@@ -20,6 +20,12 @@ RunOptions patient(RunOptions run) {
   return run;
 }
 
+// The graph in the layout in which convolutions are fast, gradients included.
+Graph in_fast_layout(const Graph& graph) {
+  auto changed = channels_last(graph);
+  return changed ? std::move(changed->graph) : graph;
+}
+
 std::vector<std::string> names_of(const Graph& graph, bool weights) {
   std::vector<std::string> names;
   for (const Input& input : graph.inputs) {
@@ -69,7 +75,7 @@ GradientProgram::GradientProgram(const Network& network, std::int64_t samples,
                                  const RunOptions& run) {
   Graph forward = bind_sizes(network.graph, {{std::string(kSamples), samples}});
   forward.outputs.resize(1);
-  if (auto changed = channels_last(forward)) forward = std::move(changed->graph);
+  forward = in_fast_layout(forward);
   const std::vector<std::string> names = trained_parameters(network);
   std::vector<Value> parameters;
   for (const std::string& name : names) parameters.push_back(forward.find(name));
@@ -104,7 +110,8 @@ std::vector<StepTime> GradientProgram::profile(const NamedTensors& batch) {
 ForwardProgram::ForwardProgram(const Network& network, const NamedTensors& parameters,
                                const RunOptions& run)
     : inputs_(names_of(network.graph, false)),
-      program_(compile(network.graph, find_device("cpu"), patient(run))) {
+      program_(compile(lower::fuse_chains(simplify(in_fast_layout(network.graph))),
+                       find_device("cpu"), patient(run))) {
   for (const std::string& name : names_of(network.graph, true)) {
     program_->set_weight(name, find_tensor(parameters, name, "parameters"));
   }
