@@ -213,7 +213,7 @@ struct PlanOptions {
 };
 struct Planned {
   std::optional<Plan> plan;  // valid, and within the memory of its devices
-  std::string reason;        // why there is none: "no plan fits ...", "stopped after ..."
+  std::string reason;        // why there is none, or the search ended early: "stopped after ..."
   double search_s = 0.0;
   std::int64_t states = 0;  // of the dynamic programme
 };

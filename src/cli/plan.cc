@@ -175,10 +175,15 @@ int make_a_plan(const PlanCommandOptions& options, Json& report) {
   report["search_s"] = planned.search_s;
   report["states"] = planned.states;
   if (!planned.plan) fail(ErrorCode::kExhausted, "{}: {}", computation.name, planned.reason);
-  fmt::print("{}: {} operators, {} devices, planner {}: {} states in {:.3g} s\n", computation.name,
-             computation.operators.size(), cluster.devices.size(), options.planner, planned.states,
-             planned.search_s);
   const Plan& plan = *planned.plan;
+  report["planner"] = plan.planner;
+  fmt::print("{}: {} operators, {} devices, planner {}: {} states in {:.3g} s\n", computation.name,
+             computation.operators.size(), cluster.devices.size(), plan.planner, planned.states,
+             planned.search_s);
+  if (!planned.reason.empty()) {
+    report["ended_early"] = planned.reason;
+    fmt::print("the search {}: the plan is the best until then\n", planned.reason);
+  }
   const Simulated simulated =
       simulate(computation, cluster, plan, make_schedule(computation, cluster, plan));
   describe_plan(computation, cluster, plan, simulated, report);
