@@ -70,8 +70,14 @@ class Packing {
   template <class Bits>
   void pack_affine(const Bits* from, std::int64_t first, std::int64_t wide, Bits* to) const {
     const std::int64_t* columns = n_offsets_.data() + first;
+    bool neighbours = true;
+    for (std::int64_t c = 1; c < wide; ++c) neighbours &= columns[c] == columns[0] + c;
     for (const std::int64_t row : k_offsets_) {
-      for (std::int64_t c = 0; c < wide; ++c) to[c] = from[row + columns[c]];
+      if (neighbours) {
+        std::memcpy(to, from + row + columns[0], static_cast<std::size_t>(wide) * sizeof(Bits));
+      } else {
+        for (std::int64_t c = 0; c < wide; ++c) to[c] = from[row + columns[c]];
+      }
       to += request_.panel;
     }
   }
