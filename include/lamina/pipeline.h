@@ -209,7 +209,9 @@ struct PlanOptions {
   bool recompute = false;  // stages may recompute
   bool shard_optimizer = false;  // stages with several devices may shard the optimiser's state
   int chunks = 1;                // stages of each device that planner `chain` makes (interleaved)
-  double limit_s = 0.0;          // of the search; 0: none
+  int most_operators =
+      0;                 // neighbours on a branch are planned as one until so many are left; 0: no
+  double limit_s = 0.0;  // of the search; 0: none
 };
 struct Planned {
   std::optional<Plan> plan;  // valid, and within the memory of its devices

@@ -50,6 +50,8 @@ struct PlanCommandOptions {
     visit("recompute", self.plan.recompute, "stages may run their forward passes again");
     visit("shard_optimizer", self.plan.shard_optimizer,
           "devices of one stage may share the optimiser's state");
+    visit("operators", self.plan.most_operators,
+          "plan neighbours on a branch as one until at most so many are left; 0: no");
     visit("limit", self.limit, "of the search; 0s: none");
     visit("output", self.output, "write the plan, JSON, to this file");
     visit("write_computation", self.write_computation,

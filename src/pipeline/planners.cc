@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "lamina/schedule.h"
+#include "pipeline/merge.h"
 
 namespace lamina::pipeline {
 namespace {
@@ -66,6 +67,19 @@ double iteration_seconds(const Computation& computation, const Cluster& cluster,
       .iteration_s;
 }
 
+namespace {
+
+Planned search(const Computation& computation, const Cluster& cluster, PlannerKind planner,
+               const PlanOptions& options) {
+  if (options.most_operators == 0) return entry(planner).plan(computation, cluster, options);
+  const Merged merged = merge_neighbours(computation, options.most_operators);
+  Planned planned = entry(planner).plan(merged.computation, cluster, options);
+  if (planned.plan) planned.plan = unmerged(std::move(*planned.plan), merged);
+  return planned;
+}
+
+}  // namespace
+
 Planned make_plan(const Computation& computation, const Cluster& cluster, PlannerKind planner,
                   const PlanOptions& options) {
   validate(computation);
@@ -76,8 +90,10 @@ Planned make_plan(const Computation& computation, const Cluster& cluster, Planne
   require(options.micro_batch >= 0 &&
               (options.micro_batch == 0 || options.batch % options.micro_batch == 0),
           "micro-batches of {} do not divide the batch of {}", options.micro_batch, options.batch);
+  require(options.most_operators >= 0, "the number of operators must not be negative, got {}",
+          options.most_operators);
   const auto start = std::chrono::steady_clock::now();
-  Planned planned = entry(planner).plan(computation, cluster, options);
+  Planned planned = search(computation, cluster, planner, options);
   planned.search_s =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (planned.plan) {
