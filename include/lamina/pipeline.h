@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@ struct Operator {
   double parameter_bytes = 0.0;
   double saved_bytes = 0.0;  // a sample: kept from its forward to its backward pass, inputs apart
   double workspace_bytes = 0.0;  // a sample: needed only while it runs
+  double update_s = 0.0;         // an iteration: the optimiser's step
 
   bool operator==(const Operator&) const = default;
 };
@@ -170,6 +172,7 @@ struct StageCost {
   double input_gradient_s = 0.0;  // with the forward pass that recomputation runs again
   double weight_gradient_s = 0.0;
   double reduce_s = 0.0;         // the sum of the gradients over its devices, once an iteration
+  double update_s = 0.0;         // the optimiser's step, once an iteration
   double parameter_bytes = 0.0;  // parameters, gradients, and the optimiser's state
   double saved_bytes = 0.0;      // of a micro-batch in flight
   double workspace_bytes = 0.0;  // while a pass runs
@@ -261,9 +264,14 @@ struct PassSizes {
 // that branches stay apart (src/pipeline/from_graph.h). Passes are those that a pipeline runs when
 // every operator is a stage: the weight gradient takes what the backward pass takes longer than the
 // input gradient alone. An operator keeps what its backward pass reads, and what it sends where
-// others' passes read that. Frozen weights have no gradient, but count as parameters like others.
+// others' passes read that. The optimiser's step is that of AdamW. Frozen weights have no gradient,
+// but count as parameters like others.
 GraphComputation graph_computation(const train::Network& network, const PassTime& seconds,
                                    const PassSizes& passes = {});
+// The network's computation with the times of the passes that the stages of a plan run, shared out
+// to their operators: for simulating this plan; other plans have other passes.
+Computation with_stage_times(const GraphComputation& network, const Plan& plan,
+                             std::span<const std::string> frozen, const PassTime& seconds);
 // A model without a loss: both gradients are taken to cost what the forward pass does (that of
 // weights only where there are any), and all that is computed is kept. A sample is a run, or one of
 // the only named size. Throws kInvalidArgument that lists the named sizes when there are several.

@@ -23,6 +23,7 @@ void costs_of(Self& op, Visit&& visit) {
   visit("parameter_bytes", op.parameter_bytes);
   visit("saved_bytes", op.saved_bytes);
   visit("workspace_bytes", op.workspace_bytes);
+  visit("update_s", op.update_s);
 }
 
 Computation read(const Json& json, std::string_view source) {

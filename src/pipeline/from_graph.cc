@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "graph/expression.h"
 #include "graph/op_def.h"
 #include "pipeline/pass_memory.h"
 #include "pipeline/run/extract.h"
@@ -201,6 +202,24 @@ class Builder {
   std::map<GraphHash, double> times_;
 };
 
+// A step of AdamW over so many parameters (lamina/train.h).
+Graph update_pass(std::int64_t parameters) {
+  Graph graph;
+  graph.name = "update";
+  const Type type{DType::kF32, {parameters}, {}};
+  const Value gradient = graph.add_input("gradient", type);
+  const Expr g{&graph, gradient};
+  const Value p = graph.add_state("parameter", type), m = graph.add_state("mean", type),
+              v = graph.add_state("square", type);
+  const Expr mean = 0.9 * Expr{&graph, m} + 0.1 * g;
+  const Expr square = 0.999 * Expr{&graph, v} + 0.001 * g * g;
+  const Expr step = mean / (call("sqrt", {square}) + 1e-8);
+  graph.add_update(p, Expr{&graph, p} - 1e-3 * step);
+  graph.add_update(m, mean);
+  graph.add_update(v, square);
+  return graph;
+}
+
 class TrainingBuilder : public Builder {
  public:
   TrainingBuilder(const train::Network& network, const PassTime& seconds, const PassSizes& passes)
@@ -222,11 +241,26 @@ class TrainingBuilder : public Builder {
                                static_cast<double>(passes_.large - passes_.small) +
                            passing_bytes(static_cast<int>(i));
       add_kept(large, i);
+      const std::int64_t trained = trained_parameters(i);
+      if (trained > 0) op.update_s = time(update_pass(trained));
     }
     return finish();
   }
 
  private:
+  std::int64_t trained_parameters(std::size_t i) const {
+    std::int64_t count = 0;
+    for (const Value& v : boundaries_[i].weights) {
+      const auto& frozen = network_.frozen;
+      const bool is_frozen =
+          std::find(frozen.begin(), frozen.end(), graph().node(v).name) != frozen.end();
+      const Type& type = graph().type(v);
+      if (!is_frozen && traits(type.dtype).is_float)
+        count += element_count(evaluate(type.shape, {}));
+    }
+    return count;
+  }
+
   // Every operator as a stage of its own.
   PipelineProgram cut(std::int64_t samples, ScheduleKind schedule) const {
     Plan plan;

@@ -8,7 +8,9 @@
 #include "lamina/error.h"
 #include "lamina/nn.h"
 #include "lamina/pipeline.h"
+#include "lamina/schedule.h"
 #include "pipeline/pass_memory.h"
+#include "pipeline/run/stage_program.h"
 
 using namespace lamina;
 using namespace lamina::pipeline;
@@ -210,4 +212,52 @@ graph g(x: f32[10, 10], ids: i64[3], weight table: f32[100, 10]) {
 )");
   CHECK(workspace_bytes(graph) == 448.0);  // a, and in its place b, c and d; blocks of 64 bytes
   CHECK(boundary_bytes(graph, {}) == 400.0 + 3 * 8 + 2 * 3 * 10 * 4 + 4);
+}
+
+TEST_CASE("the times of a plan's stages are those of their passes") {
+  const train::Network network = lamina::network("decoder", {.small = true});
+  const GraphComputation made = graph_computation(network, one_second_each, {1, 4});
+  const auto count = static_cast<int>(made.computation.operators.size());
+  Plan plan{"decoder", "test", 8, ScheduleKind::kOneF1B, {{{}, {0}, 4, 2}, {{}, {1}, 4, 1}}};
+  for (int i = 0; i < count; ++i) plan.stages[i < count / 2 ? 0 : 1].operators.push_back(i);
+  const Cluster cluster = uniform_cluster(2, 1e12, {1e12, 0.0}, 2);
+  // Every pass takes as long as its outputs are many.
+  const PassTime outputs = [](const Graph& pass) {
+    return static_cast<double>(pass.outputs.size() + 10 * pass.updates.size());
+  };
+  const Computation timed = with_stage_times(made, plan, {}, outputs);
+  const std::vector<StageCost> costs = stage_costs(timed, cluster, plan);
+  const PipelineProgram program = cut_stages(made, plan, {});
+  for (std::size_t s = 0; s < 2; ++s) {
+    CHECK(costs[s].forward_s == doctest::Approx(outputs(program.stages[s].forward.graph)));
+    CHECK(costs[s].backward_s() == doctest::Approx(outputs(program.stages[s].backward.graph)));
+  }
+  plan.stages[0].recompute = true;
+  plan.schedule = ScheduleKind::kSplit;
+  const Computation split = with_stage_times(made, plan, {}, outputs);
+  const PipelineProgram parts = cut_stages(made, plan, {});
+  const StageCost last = stage_costs(split, cluster, plan)[1];
+  CHECK(last.input_gradient_s == doctest::Approx(outputs(parts.stages[1].input_gradient.graph)));
+  CHECK(last.weight_gradient_s == doctest::Approx(outputs(parts.stages[1].weight_gradient.graph)));
+  const StageCost first = stage_costs(split, cluster, plan)[0];
+  CHECK(first.backward_s() == doctest::Approx(outputs(parts.stages[0].input_gradient.graph) +
+                                              outputs(parts.stages[0].weight_gradient.graph)));
+}
+
+TEST_CASE("the optimiser's step goes over parameters, their state and gradients") {
+  // 4 bytes a second; 40 parameters: gradients are read, three values read and written.
+  const Computation net =
+      graph_computation(two_products(), modelled({"memory", 1e30, 4.0, 0.0})).computation;
+  CHECK(net.operators[0].update_s == doctest::Approx(40 * 7));
+  const Cluster cluster = uniform_cluster(3, 1e9, {1e9, 0.0}, 3);
+  Plan plan{"two", "test", 4, ScheduleKind::kOneF1B, {{{0}, {0, 1}, 2, 2}, {{1}, {2}, 2, 1}}};
+  CHECK(stage_costs(net, cluster, plan)[0].update_s == doctest::Approx(40 * 7));
+  plan.stages[0].shard_optimizer = true;
+  CHECK(stage_costs(net, cluster, plan)[0].update_s == doctest::Approx(20 * 7));
+  Computation without = net;
+  for (Operator& op : without.operators) op.update_s = 0.0;
+  const auto seconds = [&](const Computation& each) {
+    return simulate(each, cluster, plan, make_schedule(each, cluster, plan)).iteration_s;
+  };
+  CHECK(seconds(net) > seconds(without) + 16 * 7);
 }

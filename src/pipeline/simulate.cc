@@ -143,8 +143,16 @@ class Simulation {
     } else if (action.kind == Kind::kReduce) {
       reduce(rank, action);
     } else {
-      go_on(rank, own.clock);
+      update(rank, action);
     }
+  }
+
+  void update(int rank, const Action& action) {
+    Rank& own = ranks_[static_cast<std::size_t>(rank)];
+    const double end = own.clock + costs_[static_cast<std::size_t>(action.stage)].update_s;
+    if (end > own.clock) record(rank, {action, own.clock, end});
+    own.busy += end - own.clock;
+    go_on(rank, end);
   }
 
   void go_on(int rank, double time_s) {

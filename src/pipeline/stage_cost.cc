@@ -48,17 +48,20 @@ StageCost cost_of(const Computation& computation, const Cluster& cluster, const 
     cost.forward_s += pass(op.forward_s);
     cost.input_gradient_s += pass(op.input_gradient_s);
     cost.weight_gradient_s += pass(op.weight_gradient_s);
+    cost.update_s += op.update_s;
     parameters += op.parameter_bytes;
     saved += samples * op.saved_bytes;
     workspace = std::max(workspace, samples * op.workspace_bytes);
   }
   const double speed = slowest_speed(cluster, stage);
-  for (double* seconds : {&cost.forward_s, &cost.input_gradient_s, &cost.weight_gradient_s}) {
+  for (double* seconds :
+       {&cost.forward_s, &cost.input_gradient_s, &cost.weight_gradient_s, &cost.update_s}) {
     *seconds /= speed;
   }
   if (stage.recompute) cost.input_gradient_s += cost.forward_s;
   cost.reduce_s = reduce_seconds(cluster, stage, parameters);
   const double shares = stage.shard_optimizer ? devices : 1.0;
+  cost.update_s /= shares;
   cost.parameter_bytes = parameters * (2.0 + computation.optimizer_ratio / shares);
   cost.saved_bytes = samples * incoming + (stage.recompute ? 0.0 : saved);
   cost.workspace_bytes = workspace + (stage.recompute ? saved : 0.0);

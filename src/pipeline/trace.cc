@@ -26,6 +26,8 @@ std::string words(const Action& action) {
       return "weight gradient";
     case Kind::kReduce:
       return "sum of gradients";
+    case Kind::kUpdate:
+      return "update";
     default:
       return "wait";
   }
@@ -99,7 +101,7 @@ class Picture {
   void legend(double y) {
     double x = kLeft;
     for (const Kind kind : {Kind::kForward, Kind::kBackward, Kind::kWeightGradient, Kind::kReduce,
-                            Kind::kReceiveForward}) {
+                            Kind::kUpdate, Kind::kReceiveForward}) {
       svg_ +=
           fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"12\" height=\"12\" fill=\"{}\"/>\n",
                       x, y, color({kind, 0, 0, 0}));
@@ -129,6 +131,7 @@ class Picture {
   // A hue for each micro-batch, lighter for forward passes, darker for weight gradients.
   static std::string color(const Action& action) {
     if (action.kind == Kind::kReduce) return "#888";
+    if (action.kind == Kind::kUpdate) return "#555";
     if (!is_pass(action.kind)) return "#eee";
     const int hue = action.micro_batch * 47 % 360;
     const int light = action.kind == Kind::kForward          ? 82

@@ -47,6 +47,10 @@ void check_plan(const PreparedRun& run, const train::TrainTask& task) {
 void plan_at_root(PreparedRun& run, const train::TrainTask& task, const PipelineOptions& options) {
   run.plan = options.plan.empty() ? made_plan(run, task, options) : load_plan(options.plan);
   check_plan(run, task);
+  if (options.profile) {
+    run.network.computation = with_stage_times(run.network, run.plan, task.network.frozen,
+                                               costs(options, task.options.threads));
+  }
   const Computation& computation = run.network.computation;
   run.schedule = make_schedule(computation, run.cluster, run.plan);
   run.predicted_s = simulate(computation, run.cluster, run.plan, run.schedule).iteration_s;
