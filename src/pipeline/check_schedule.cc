@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <type_traits>
 
 #include "base/check.h"
 #include "lamina/schedule.h"
@@ -16,11 +17,23 @@ namespace {
 
 using Kind = Action::Kind;
 
+// What a message shows for a value: of an action its text, which is made only where it is needed.
+template <class T>
+using Shown = std::conditional_t<std::is_same_v<T, Action>, std::string, std::decay_t<const T>>;
+template <class T>
+Shown<T> shown(const T& value) {
+  if constexpr (std::is_same_v<T, Action>) {
+    return to_string(value);
+  } else {
+    return value;
+  }
+}
+
 template <class... Args>
-void demand(bool ok, int rank, fmt::format_string<Args...> format, Args&&... args) {
+void demand(bool ok, int rank, std::type_identity_t<fmt::format_string<Shown<Args>...>> format,
+            const Args&... args) {
   if (ok) return;
-  fail(ErrorCode::kInvalidArgument, "rank {}: {}", rank,
-       fmt::format(format, std::forward<Args>(args)...));
+  fail(ErrorCode::kInvalidArgument, "rank {}: {}", rank, fmt::format(format, shown(args)...));
 }
 
 // Of one stage on one rank: its passes, and messages around them.
@@ -33,7 +46,7 @@ class StageCheck {
   }
 
   void take(const Action& action) {
-    demand(!updated_, rank_, "{} comes after the update", to_string(action));
+    demand(!updated_, rank_, "{} comes after the update", action);
     if (is_pass(action.kind)) {
       pass(action);
     } else if (is_message(action.kind)) {
@@ -54,24 +67,23 @@ class StageCheck {
                 : action.kind == Kind::kWeightGradient ? weights_
                                                        : backward_;
     demand(action.micro_batch == done && done < micro_batches(), rank_,
-           "{} where micro-batch {} of {} is next", to_string(action), done, micro_batches());
+           "{} where micro-batch {} of {} is next", action, done, micro_batches());
     if (action.kind == Kind::kBackward || action.kind == Kind::kInputGradient) {
       const bool split = action.kind == Kind::kInputGradient;
       demand(backward_ == 0 || split == split_, rank_,
-             "{}: some backward passes are split, not all", to_string(action));
+             "{}: some backward passes are split, not all", action);
       split_ = split;
-      demand(backward_ < forward_, rank_, "{} comes before its forward pass", to_string(action));
+      demand(backward_ < forward_, rank_, "{} comes before its forward pass", action);
       needs(action, graph_.out, false);
     } else if (action.kind == Kind::kForward) {
       needs(action, graph_.in, true);
     } else {
-      demand(split_ && weights_ < backward_, rank_, "{} comes before its input gradient",
-             to_string(action));
+      demand(split_ && weights_ < backward_, rank_, "{} comes before its input gradient", action);
     }
     ++done;
     const int in_flight = forward_ - (split_ ? weights_ : backward_);
     demand(in_flight <= own().in_flight, rank_, "{} is micro-batch {} in flight, of {} allowed",
-           to_string(action), in_flight, own().in_flight);
+           action, in_flight, own().in_flight);
   }
 
   // What the rank's share of the micro-batch needs must have been received.
@@ -82,25 +94,24 @@ class StageCheck {
           micro_batches_with(sender, share(own(), action.micro_batch, place_));
       for (int m = some.begin; m < some.end; ++m) {
         demand(received_.contains({forward, e, m}), rank_,
-               "{} comes before micro-batch {} over edge {} is received", to_string(action), m, e);
+               "{} comes before micro-batch {} over edge {} is received", action, m, e);
       }
     }
   }
 
   void message(const Action& action) {
     const auto edges = static_cast<int>(graph_.edges.size());
-    demand(action.edge < edges, rank_, "{}: there are {} edges", to_string(action), edges);
+    demand(action.edge < edges, rank_, "{}: there are {} edges", action, edges);
     const Message sent = message_of(action);
     const Ends both = ends(plan_, graph_, sent);
     const Stage& end = is_send(action.kind) ? both.sender : both.receiver;
-    demand(&end == &own(), rank_, "{}: that edge does not {} stage {} this way", to_string(action),
+    demand(&end == &own(), rank_, "{}: that edge does not {} stage {} this way", action,
            is_send(action.kind) ? "leave" : "reach", stage_);
     demand(action.micro_batch < plan_.batch / both.sender.micro_batch, rank_,
-           "{}: the sender has {} micro-batches", to_string(action),
-           plan_.batch / both.sender.micro_batch);
+           "{}: the sender has {} micro-batches", action, plan_.batch / both.sender.micro_batch);
     if (is_send(action.kind)) {
       demand(action.micro_batch < (sent.forward ? forward_ : backward_), rank_,
-             "{} comes before the pass that computes it", to_string(action));
+             "{} comes before the pass that computes it", action);
       return;
     }
     received_.emplace(sent.forward, action.edge, action.micro_batch);
@@ -109,16 +120,15 @@ class StageCheck {
   void last(const Action& action) {
     const bool done = forward_ == micro_batches() && backward_ == micro_batches() &&
                       (!split_ || weights_ == micro_batches());
-    demand(done, rank_, "{} comes after {} forward and {} backward passes of {}", to_string(action),
-           forward_, split_ ? weights_ : backward_, micro_batches());
+    demand(done, rank_, "{} comes after {} forward and {} backward passes of {}", action, forward_,
+           split_ ? weights_ : backward_, micro_batches());
     const bool reduces = own().devices.size() > 1;
     if (action.kind == Kind::kReduce) {
       demand(reduces && !reduced_, rank_,
-             "{}: one sum is needed where a stage has devices to share", to_string(action));
+             "{}: one sum is needed where a stage has devices to share", action);
       reduced_ = true;
     } else {
-      demand(reduced_ || !reduces, rank_, "{} comes before the sum of the gradients",
-             to_string(action));
+      demand(reduced_ || !reduces, rank_, "{} comes before the sum of the gradients", action);
       updated_ = true;
     }
   }
@@ -149,7 +159,7 @@ void check_rank(const Plan& plan, const StageGraph& graph, int rank,
   }
   for (const Action& action : actions) {
     const auto found = stages.find(action.stage);
-    demand(found != stages.end(), rank, "{} is not of a stage of this rank", to_string(action));
+    demand(found != stages.end(), rank, "{} is not of a stage of this rank", action);
     found->second.take(action);
   }
   for (const auto& [stage, check] : stages) check.end();
@@ -199,7 +209,7 @@ class WaitGraph {
     const Key key{is_send(action.kind), goes_forward(action.kind), action.edge, action.micro_batch,
                   rank};
     demand(messages_.emplace(key, static_cast<int>(actions_.size())).second, rank,
-           "{} is there twice", to_string(action));
+           "{} is there twice", action);
   }
 
   void add(int before, int behind) {

@@ -1,6 +1,8 @@
 // GraphPipe's planner (arXiv:2406.17145, section 5), with the predicted time of an iteration as its
 // objective: docs/design/pipeline.md, "Planner".
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "base/check.h"
 #include "pipeline/planners.h"
@@ -13,32 +15,44 @@ namespace {
 // Candidates that are predicted to be slower than the best by no more than this are simulated.
 constexpr double kMargin = 0.04;
 
-// The most promising, as many as can be simulated in a moment; of each view of the cluster some,
-// since only the simulator knows its real devices and links.
-std::vector<Plan> to_simulate(const std::vector<Candidate>& candidates) {
-  constexpr double kMostPasses = 2e5;
+bool faster(const JudgedPlan& a, const JudgedPlan& b) { return a.iteration_s < b.iteration_s; }
+
+// Simulates the most promising, as many as take a moment. Predictions are seldom too long: when one
+// is longer than the best simulated time, those behind it are not looked at.
+std::vector<JudgedPlan> simulated(const Computation& computation, const Cluster& cluster,
+                                  const std::vector<Candidate>& candidates) {
+  constexpr double kMostPasses = 2e5, kTrusted = 1.005;
   constexpr std::size_t kMostPlans = 12;
-  double passes = 0.0;
-  std::vector<Plan> plans;
+  double passes = 0.0, best_s = candidates.front().predicted_s * (1.0 + kMargin) * kTrusted;
+  std::set<std::string> seen;
+  std::vector<JudgedPlan> judged;
   for (const Candidate& candidate : candidates) {
-    const Plan& plan = candidate.plan;
-    if (candidate.predicted_s > (1.0 + kMargin) * candidates.front().predicted_s) break;
-    if (std::find(plans.begin(), plans.end(), plan) != plans.end()) continue;
-    for (const Stage& stage : plan.stages) {
-      passes += static_cast<double>(stage.devices.size()) * plan.batch / stage.micro_batch;
+    if (candidate.predicted_s > kTrusted * best_s) break;
+    if (!seen.insert(to_json(candidate.plan)).second) continue;
+    for (const Stage& stage : candidate.plan.stages) {
+      passes +=
+          static_cast<double>(stage.devices.size()) * candidate.plan.batch / stage.micro_batch;
     }
-    if (!plans.empty() && (passes > kMostPasses || plans.size() == kMostPlans)) break;
-    plans.push_back(plan);
+    if (!judged.empty() && (passes > kMostPasses || judged.size() == kMostPlans)) break;
+    judged.push_back(best_slack(computation, cluster, candidate.plan));
+    best_s = std::min(best_s, judged.back().iteration_s);
   }
-  return plans;
+  std::stable_sort(judged.begin(), judged.end(), faster);
+  return judged;
 }
 
+// What can be made of a plan, without the plan itself.
 std::vector<Plan> refined(const Computation& computation, const Cluster& cluster,
                           const Plan& plan) {
   constexpr int kMoves = 64;
-  std::vector<Plan> plans = {move_operators(computation, cluster, plan, kMoves),
-                             split_stages(computation, cluster, plan)};
-  plans.push_back(split_stages(computation, cluster, plans.front()));
+  std::vector<Plan> plans;
+  const auto add = [&](Plan next) {
+    if (next.stages != plan.stages) plans.push_back(std::move(next));
+  };
+  const Plan moved = move_operators(computation, cluster, plan, kMoves);
+  add(moved);
+  add(split_stages(computation, cluster, plan));
+  if (moved.stages != plan.stages) add(split_stages(computation, cluster, moved));
   return plans;
 }
 
@@ -56,18 +70,12 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
                                                       cluster.devices.size());
     return planned;
   }
-  std::vector<JudgedPlan> judged;
-  for (const Plan& plan : to_simulate(candidates.list)) {
-    judged.push_back(best_slack(computation, cluster, plan));
-  }
-  const auto faster = [](const JudgedPlan& a, const JudgedPlan& b) {
-    return a.iteration_s < b.iteration_s;
-  };
-  std::stable_sort(judged.begin(), judged.end(), faster);
+  const std::vector<JudgedPlan> judged = simulated(computation, cluster, candidates.list);
   JudgedPlan best = judged.front();
-  constexpr std::size_t kRefined = 3;
+  constexpr std::size_t kRefined = 2;
   for (std::size_t j = 0; j < std::min(kRefined, judged.size()); ++j) {
     for (const Plan& plan : refined(computation, cluster, judged[j].plan)) {
+      if (estimated_seconds(computation, cluster, plan) >= best.iteration_s) continue;
       best = std::min(best, best_slack(computation, cluster, plan), faster);
     }
   }

@@ -16,6 +16,8 @@
 namespace lamina::pipeline {
 namespace {
 
+// Networks of at most so many operators are searched without approximations.
+constexpr int kFew = 24;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 DeviceView view_of(const Cluster& cluster, std::vector<int> devices) {
@@ -41,7 +43,7 @@ DeviceView view_of(const Cluster& cluster, std::vector<int> devices) {
 // take less than two devices' share of the time or less than 1/16, and with at most so many leaves,
 // of neighbours that take little.
 SpTree in_pieces(const Computation& computation, const SpTree& tree, int devices) {
-  constexpr int kFew = 24, kMany = 512, kOfDevice = 16;
+  constexpr int kMany = 512, kOfDevice = 16;
   if (count_leaves(tree) <= kFew) return tree;
   double total = 0.0;
   for (const Operator& op : computation.operators) {
@@ -65,44 +67,22 @@ class Scan {
        const DeviceView& view)
       : computation_(computation), cluster_(cluster), options_(options), view_(view) {}
 
-  // Adds what it finds. All bounds of the bottleneck that may lead to a better plan are tried, from
-  // the loosest on: the shortest path only grows as the bound falls, so between two bounds nothing
-  // is missed.
+  // Adds what it finds with this micro-batch.
   void run(Space& space, int micro_batch, double margin, const Deadline& deadline) {
     const Pricing pricing(computation_, view_.equal, options_, micro_batch);
     StageSearch search(space, pricing, deadline);
     const Sequence& root = space.sequence(space.root());
-    const double least_s = pricing.device_seconds(root.before.back()) / view_.equal.count;
-    double path_s = pricing.least_seconds(root.path_before.back());
-    double own_best_s = kNever;
-    StageSearch::Limits limits{kNever, kNever, kNever};
-    const int others = pricing.micro_batches() - 1;
-    while (limits.memory_bytes >= kLeastMemory * view_.equal.memory_bytes) {
-      // What may still be better than the best with this micro-batch, and nearly as good as all.
-      const double wanted_s = std::min(own_best_s, (1.0 + margin) * best_s_);
-      if (others > 0) {
-        limits.bottleneck_s = std::min(limits.bottleneck_s, (wanted_s - path_s) / others);
-      }
-      limits.path_s = wanted_s - others * least_s;
-      if (limits.bottleneck_s < least_s) break;
-      const auto chosen = search.shortest(limits);
-      if (!chosen) break;
-      Plan plan =
-          place({computation_, cluster_, options_, view_.devices}, chosen->stages, micro_batch);
-      if (!fits(computation_, cluster_, plan)) {
-        // Messages wait for longer than in a chain: what is allowed becomes less.
-        const bool bounded = limits.memory_bytes < kNever;
-        limits.memory_bytes = bounded ? 0.9 * limits.memory_bytes : view_.equal.memory_bytes;
-        continue;
-      }
-      const double predicted = pricing.predict(chosen->path_s, chosen->bottleneck_s);
-      own_best_s = std::min(own_best_s, predicted);
-      best_s_ = std::min(best_s_, predicted);
-      found_.push_back({predicted, std::move(plan)});
-      path_s = chosen->path_s;
-      limits.bottleneck_s = std::nextafter(chosen->bottleneck_s, 0.0);
-      if (others == 0) break;
+    others_ = pricing.micro_batches() - 1;
+    floor_s_ = pricing.device_seconds(root.before.back()) / view_.equal.count;
+    wanted_s_ = (1.0 + margin) * best_s_;
+    memory_bytes_ = kNever;
+    is_exact_ = space.pieces() <= kFew;
+    // Without a plan yet, tight bounds give one soonest.
+    for (double bound_s = kFirst * floor_s_; best_s_ == kNever && bound_s < kLast * floor_s_;
+         bound_s *= kFirst) {
+      try_bound(search, pricing, {bound_s, kNever, kNever});
     }
+    descend(search, pricing, pricing.least_seconds(root.path_before.back()));
     states_ += search.labels();
   }
 
@@ -110,7 +90,54 @@ class Scan {
   std::int64_t states() const { return states_; }
 
  private:
-  static constexpr double kLeastMemory = 0.3;
+  static constexpr double kFirst = 1.1, kLast = 100.0;  // times the least possible bottleneck
+  static constexpr double kStep = 1.2;
+  static constexpr double kSlop = 2e-4;        // of the wanted time
+  static constexpr double kLeastMemory = 0.3;  // of a device's
+
+  // Bounds of the bottleneck from the loosest on that may lead to a plan that is wanted. Between a
+  // bound and the next floor paths may take what the floor leaves of the wanted time. The shortest
+  // path only grows as the bound falls, so where one was found nothing is missed down to the bound
+  // at which it would still be good enough.
+  void descend(StageSearch& search, const Pricing& pricing, double path_s) {
+    double bound_s = others_ > 0 ? (wanted_s_ - path_s) / others_ : kNever;
+    while (bound_s >= floor_s_) {
+      const double next_s = std::isfinite(bound_s) ? std::max(floor_s_, bound_s / kStep) : floor_s_;
+      const double path_limit_s = wanted_s_ - others_ * next_s;
+      const auto chosen = try_bound(search, pricing, {bound_s, path_limit_s, memory_bytes_});
+      if (others_ == 0 || (!chosen && next_s == floor_s_)) return;
+      if (chosen) {
+        bound_s = std::min(std::nextafter(chosen->bottleneck_s, 0.0),
+                           (wanted_s_ - chosen->path_s) / others_);
+      } else {
+        bound_s = next_s;
+      }
+    }
+  }
+
+  // The shortest path within the limits. Where the plan does not fit the memory, it is searched for
+  // with regard to it; where messages wait for longer than in a chain, what is allowed becomes
+  // less.
+  std::optional<ChosenStages> try_bound(StageSearch& search, const Pricing& pricing,
+                                        StageSearch::Limits limits) {
+    limits.slop_s = is_exact_ ? 0.0 : kSlop * wanted_s_;
+    while (true) {
+      auto chosen = search.shortest(limits);
+      if (!chosen) return std::nullopt;
+      Plan plan = place({computation_, cluster_, options_, view_.devices}, chosen->stages,
+                        pricing.micro_batch());
+      if (fits(computation_, cluster_, plan)) {
+        const double predicted = pricing.predict(chosen->path_s, chosen->bottleneck_s);
+        wanted_s_ = std::min(wanted_s_, predicted);
+        best_s_ = std::min(best_s_, predicted);
+        found_.push_back({predicted, std::move(plan)});
+        return chosen;
+      }
+      const double all = view_.equal.memory_bytes;
+      memory_bytes_ = limits.memory_bytes = std::min(all, 0.9 * limits.memory_bytes);
+      if (memory_bytes_ < kLeastMemory * all) return std::nullopt;
+    }
+  }
 
   const Computation& computation_;
   const Cluster& cluster_;
@@ -119,6 +146,12 @@ class Scan {
   std::vector<Candidate> found_;
   double best_s_ = kNever;
   std::int64_t states_ = 0;
+  // Of the micro-batch:
+  int others_ = 0;         // micro-batches behind the first
+  double floor_s_ = 0.0;   // no bottleneck is smaller
+  double wanted_s_ = 0.0;  // of an iteration; what takes longer is of no interest
+  double memory_bytes_ = 0.0;
+  bool is_exact_ = false;
 };
 
 }  // namespace

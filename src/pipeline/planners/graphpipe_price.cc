@@ -4,6 +4,7 @@
 #include "pipeline/planners/graphpipe_price.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace lamina::pipeline {
 namespace {
@@ -76,6 +77,7 @@ double Pricing::memory(const Shape& shape, const StageMode& mode, int height) co
 std::optional<StageMode> Pricing::fastest(const Shape& shape, int devices, int height,
                                           double memory_bytes) const {
   StageMode mode{devices, false, false};
+  if (std::isinf(memory_bytes)) return mode;
   for (const bool recompute : {false, true}) {
     for (const bool shard : {false, true}) {
       if (recompute && !options_.recompute) continue;

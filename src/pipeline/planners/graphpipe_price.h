@@ -56,8 +56,10 @@ struct Paths {
     return {std::max(forward_s, other.forward_s), std::max(back_s, other.back_s),
             std::max(all_s, other.all_s)};
   }
-  bool covers(const Paths& other) const {
-    return forward_s <= other.forward_s && back_s <= other.back_s && all_s <= other.all_s;
+  // Whether all are no longer, but for so much.
+  bool covers(const Paths& other, double slop_s) const {
+    return forward_s <= other.forward_s + slop_s && back_s <= other.back_s + slop_s &&
+           all_s <= other.all_s + slop_s;
   }
 };
 

@@ -17,6 +17,7 @@ namespace {
 using Index = std::size_t;
 Index at(int i) { return static_cast<Index>(i); }
 constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr int kMostSlack = 8;
 
 bool one_node(const Cluster& cluster, const Stage& a, const Stage& b) {
   const int node = cluster.devices[at(a.devices.front())].node;
@@ -219,15 +220,21 @@ Plan with_slack(const Computation& computation, const Cluster& cluster, Plan pla
 }
 
 JudgedPlan best_slack(const Computation& computation, const Cluster& cluster, const Plan& plan) {
-  JudgedPlan best{plan, kNever};
-  for (const int slack : {0, 1, 2, 4, 8}) {
+  const auto judge = [&](int slack) {
     Plan next = with_slack(computation, cluster, plan, slack);
-    if (best.iteration_s < kNever && next == best.plan) continue;
     const double seconds = iteration_seconds(computation, cluster, next);
-    constexpr double kWorthwhile = 0.999;
-    if (seconds < best.iteration_s * kWorthwhile) best = {std::move(next), seconds};
+    return JudgedPlan{std::move(next), seconds};
+  };
+  constexpr double kNear = 1.002;
+  const JudgedPlan none = judge(0);
+  if (none.iteration_s <= kNear * estimated_seconds(computation, cluster, plan)) return none;
+  const JudgedPlan most = judge(kMostSlack);
+  if (none.iteration_s <= kNear * most.iteration_s) return none;
+  for (int slack = 1; slack < kMostSlack; slack *= 2) {
+    JudgedPlan some = judge(slack);
+    if (some.iteration_s <= kNear * most.iteration_s) return some;
   }
-  return best;
+  return most;
 }
 
 }  // namespace lamina::pipeline

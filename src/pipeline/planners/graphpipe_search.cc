@@ -16,6 +16,10 @@ Index at(int i) { return static_cast<Index>(i); }
 
 // Places where the bundles of all forks may be cut, and those of one fork at least.
 constexpr int kMostCuts = 512, kFewestCuts = 8;
+constexpr int kMostCutsOfBundle = 48;
+// Items of a bundle of several branches. What would need longer ones is left to the search over all
+// operators in a line.
+constexpr int kLongestBundle = 256;
 
 }  // namespace
 
@@ -90,13 +94,13 @@ const std::vector<StageSearch::Option>& StageSearch::options(int shape, int heig
 }
 
 void StageSearch::insert(Front& front, const Label& label, const Step& step) {
-  const auto covers = [](const Label& a, const Label& b) {
-    return a.devices <= b.devices && a.height <= b.height && a.paths.covers(b.paths);
+  const auto covers = [](const Label& a, const Label& b, double slop_s) {
+    return a.devices <= b.devices && a.height <= b.height && a.paths.covers(b.paths, slop_s);
   };
   for (const Label& other : front) {
-    if (covers(other, label)) return;
+    if (covers(other, label, limits_.slop_s)) return;
   }
-  std::erase_if(front, [&](const Label& other) { return covers(label, other); });
+  std::erase_if(front, [&](const Label& other) { return covers(label, other, 0.0); });
   front.push_back(label);
   front.back().plan = static_cast<int>(steps_.size());
   steps_.push_back(step);
@@ -143,6 +147,7 @@ void StageSearch::add_stages(Solving& solving, int place, const Cut& head) {
 bool StageSearch::add_stage(Solving& solving, const StageParts& parts, const Front& from) {
   const bool cuts_fork = parts.tail != kNoBundle;
   const Left& left = solving.left_at(cuts_fork ? solving.range.begin : parts.begin);
+  const bool is_root = solving.range.sequence == space_.root();
   const int shape = space_.shape_of_parts(solving.range.sequence, parts);
   if (pricing_.least_seconds(space_.shape(shape).work()) > limits_.bottleneck_s) return false;
   Front behind_tail;
@@ -150,8 +155,9 @@ bool StageSearch::add_stage(Solving& solving, const StageParts& parts, const Fro
   for (const Label& label : from) {
     const int height = std::isfinite(limits_.memory_bytes) ? label.height + 1 : 0;
     for (const Option& option : options(shape, height)) {
-      const Label added{label.devices + option.mode.devices, label.paths.behind(option.price),
-                        height, -1};
+      Label added{label.devices + option.mode.devices, label.paths.behind(option.price), height,
+                  -1};
+      if (is_root) added.paths.forward_s = 0.0;  // nothing comes behind it
       if (!left.allows(added)) continue;
       Step step;
       step.next = label.plan;
@@ -279,6 +285,8 @@ const StageSearch::Front& StageSearch::whole_branches(int fork, int group, int h
     const Front others = whole_branches(fork, group - part, height);
     for (const int bundle : space_.bundles(fork, part)) {
       const int sequence = space_.bundle(bundle).sequence;
+      const bool joins = space_.bundle(bundle).classes.size() > 1;
+      if (joins && space_.length(sequence) > kLongestBundle) continue;
       const Front stages = solve({sequence, 0, space_.length(sequence), height});
       Step branches;
       branches.kind = Step::Kind::kBranches;
@@ -309,7 +317,7 @@ const std::vector<StageSearch::Cut>& StageSearch::cuts(int fork) {
     const bool is_all = group == all_branches(fork);
     for (const int bundle : space_.bundles(fork, group)) {
       const int length = space_.length(space_.bundle(bundle).sequence);
-      const int step = length / most + 1;
+      const int step = length / std::min(most, kMostCutsOfBundle) + 1;
       if (!result.empty() && static_cast<int>(result.size()) + length / step > most) continue;
       for (int item = is_all ? step : 0; item < length; item += step) {
         result.push_back({bundle, item});

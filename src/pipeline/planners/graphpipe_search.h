@@ -40,8 +40,10 @@ class StageSearch {
     double bottleneck_s = 0.0;
     double path_s = 0.0;
     double memory_bytes = 0.0;  // of a device; infinite: heights do not matter
+    double slop_s = 0.0;        // paths whose lengths differ by less count as equal
   };
-  // Those with the shortest critical path. After the deadline it finds none.
+  // Those with the shortest critical path, but for slop_s a stage. After the deadline it finds
+  // none.
   std::optional<ChosenStages> shortest(const Limits& limits);
   std::int64_t labels() const { return labels_; }  // kept in fronts so far
 
