@@ -1,6 +1,7 @@
 // GraphPipe's planner (arXiv:2406.17145, section 5), with the predicted time of an iteration as its
 // objective: docs/design/pipeline.md, "Planner".
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <string>
 
@@ -12,34 +13,51 @@
 namespace lamina::pipeline {
 namespace {
 
-// Candidates that are predicted to be slower than the best by no more than this are simulated.
+// Of candidates that are predicted to be slower than the best by no more than this some are
+// simulated.
 constexpr double kMargin = 0.04;
 
 bool faster(const JudgedPlan& a, const JudgedPlan& b) { return a.iteration_s < b.iteration_s; }
 
-// Simulates the most promising, as many as take a moment. Predictions are seldom too long: when one
-// is longer than the best simulated time, those behind it are not looked at.
-std::vector<JudgedPlan> simulated(const Computation& computation, const Cluster& cluster,
-                                  const std::vector<Candidate>& candidates) {
-  constexpr double kMostPasses = 2e5, kTrusted = 1.005;
-  constexpr std::size_t kMostPlans = 12;
-  double passes = 0.0, best_s = candidates.front().predicted_s * (1.0 + kMargin) * kTrusted;
-  std::set<std::string> seen;
-  std::vector<JudgedPlan> judged;
-  for (const Candidate& candidate : candidates) {
-    if (candidate.predicted_s > kTrusted * best_s) break;
-    if (!seen.insert(to_json(candidate.plan)).second) continue;
-    for (const Stage& stage : candidate.plan.stages) {
-      passes +=
-          static_cast<double>(stage.devices.size()) * candidate.plan.batch / stage.micro_batch;
+// Simulates the most promising of one view, as many as take a moment. Predictions are seldom too
+// long: when one is longer than the best simulated time, those behind it are not looked at.
+class Simulations {
+ public:
+  Simulations(const Computation& computation, const Cluster& cluster)
+      : computation_(computation), cluster_(cluster) {}
+
+  void run(const std::vector<Candidate>& candidates, int view) {
+    constexpr double kMostPasses = 2e5, kTrusted = 1.03;
+    constexpr int kMostPlans = 12;
+    double passes = 0.0, best_s = std::numeric_limits<double>::infinity();
+    int plans = 0;
+    for (const Candidate& candidate : candidates) {
+      if (candidate.view != view) continue;
+      if (candidate.predicted_s > kTrusted * best_s || plans == kMostPlans) break;
+      if (!seen_.insert(to_json(candidate.plan)).second) continue;
+      for (const Stage& stage : candidate.plan.stages) {
+        passes +=
+            static_cast<double>(stage.devices.size()) * candidate.plan.batch / stage.micro_batch;
+      }
+      if (plans > 0 && passes > kMostPasses) break;
+      judged_.push_back(best_slack(computation_, cluster_, candidate.plan));
+      best_s = std::min(best_s, judged_.back().iteration_s);
+      ++plans;
     }
-    if (!judged.empty() && (passes > kMostPasses || judged.size() == kMostPlans)) break;
-    judged.push_back(best_slack(computation, cluster, candidate.plan));
-    best_s = std::min(best_s, judged.back().iteration_s);
   }
-  std::stable_sort(judged.begin(), judged.end(), faster);
-  return judged;
-}
+
+  // The fastest first.
+  std::vector<JudgedPlan> take() {
+    std::stable_sort(judged_.begin(), judged_.end(), faster);
+    return std::move(judged_);
+  }
+
+ private:
+  const Computation& computation_;
+  const Cluster& cluster_;
+  std::set<std::string> seen_;
+  std::vector<JudgedPlan> judged_;
+};
 
 // What can be made of a plan, without the plan itself.
 std::vector<Plan> refined(const Computation& computation, const Cluster& cluster,
@@ -70,9 +88,11 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
                                                       cluster.devices.size());
     return planned;
   }
-  const std::vector<JudgedPlan> judged = simulated(computation, cluster, candidates.list);
+  Simulations simulations(computation, cluster);
+  for (int view = 0; view < candidates.views; ++view) simulations.run(candidates.list, view);
+  const std::vector<JudgedPlan> judged = simulations.take();
   JudgedPlan best = judged.front();
-  constexpr std::size_t kRefined = 2;
+  constexpr std::size_t kRefined = 4;
   for (std::size_t j = 0; j < std::min(kRefined, judged.size()); ++j) {
     for (const Plan& plan : refined(computation, cluster, judged[j].plan)) {
       if (estimated_seconds(computation, cluster, plan) >= best.iteration_s) continue;

@@ -39,23 +39,20 @@ DeviceView view_of(const Cluster& cluster, std::vector<int> devices) {
   return view;
 }
 
-// The tree without what makes the search slow and plans hardly better: with forks in a line that
-// take less than two devices' share of the time or less than 1/16, and with at most so many leaves,
-// of neighbours that take little.
-SpTree in_pieces(const Computation& computation, const SpTree& tree, int devices) {
-  constexpr int kMany = 512, kOfDevice = 16;
-  if (count_leaves(tree) <= kFew) return tree;
+double seconds(const Computation& computation) {
   double total = 0.0;
   for (const Operator& op : computation.operators) {
     total += op.forward_s + op.input_gradient_s + op.weight_gradient_s + op.fixed_s;
   }
-  const SpTree fine =
-      without_small_forks(computation, tree, total * std::max(2.0 / devices, 1.0 / 16.0));
-  const int most = std::clamp(kOfDevice * devices, 4 * kFew, kMany);
-  double grain_s = total / (4.0 * most);
-  SpTree pieces = fine;
+  return total;
+}
+
+// The tree with at most so many leaves: what takes little time goes with its neighbours.
+SpTree in_pieces(const Computation& computation, const SpTree& tree, int most) {
+  double grain_s = seconds(computation) / (4.0 * most);
+  SpTree pieces = tree;
   for (; count_leaves(pieces) > most && grain_s > 0.0; grain_s *= 1.5) {
-    pieces = coarsen(computation, fine, grain_s);
+    pieces = coarsen(computation, tree, grain_s);
   }
   return pieces;
 }
@@ -77,29 +74,37 @@ class Scan {
     wanted_s_ = (1.0 + margin) * best_s_;
     memory_bytes_ = kNever;
     is_exact_ = space.pieces() <= kFew;
-    // Without a plan yet, tight bounds give one soonest.
-    for (double bound_s = kFirst * floor_s_; best_s_ == kNever && bound_s < kLast * floor_s_;
-         bound_s *= kFirst) {
-      try_bound(search, pricing, {bound_s, kNever, kNever});
-    }
+    if (others_ > 0) raise_floor(search, pricing);
     descend(search, pricing, pricing.least_seconds(root.path_before.back()));
     states_ += search.labels();
   }
 
-  std::vector<Candidate> take() { return std::move(found_); }
+  const std::vector<Candidate>& found() const { return found_; }
   std::int64_t states() const { return states_; }
 
  private:
-  static constexpr double kFirst = 1.1, kLast = 100.0;  // times the least possible bottleneck
+  static constexpr double kTightest = 1.03, kLoosest = 100.0;  // times the first floor
   static constexpr double kStep = 1.2;
-  static constexpr double kSlop = 2e-4;        // of the wanted time
-  static constexpr double kLeastMemory = 0.3;  // of a device's
+  static constexpr double kSlop = 2e-4, kLeastGain = 2e-3;  // of the wanted time
+  static constexpr double kLeastMemory = 0.3;               // of a device's
+
+  // Tight bounds first: they are soon decided, and the first plan found makes all others easier.
+  void raise_floor(StageSearch& search, const Pricing& pricing) {
+    const double first_s = floor_s_;
+    for (double bound_s = kTightest * first_s; bound_s < kLoosest * first_s; bound_s *= kStep) {
+      const double path_limit_s = wanted_s_ - others_ * floor_s_;
+      if (try_bound(search, pricing, {bound_s, path_limit_s, memory_bytes_})) return;
+      floor_s_ = bound_s;
+      if (others_ * floor_s_ > wanted_s_) return;
+    }
+  }
 
   // Bounds of the bottleneck from the loosest on that may lead to a plan that is wanted. Between a
   // bound and the next floor paths may take what the floor leaves of the wanted time. The shortest
   // path only grows as the bound falls, so where one was found nothing is missed down to the bound
   // at which it would still be good enough.
   void descend(StageSearch& search, const Pricing& pricing, double path_s) {
+    const double least_gain = is_exact_ ? 0.0 : kLeastGain;
     double bound_s = others_ > 0 ? (wanted_s_ - path_s) / others_ : kNever;
     while (bound_s >= floor_s_) {
       const double next_s = std::isfinite(bound_s) ? std::max(floor_s_, bound_s / kStep) : floor_s_;
@@ -108,7 +113,7 @@ class Scan {
       if (others_ == 0 || (!chosen && next_s == floor_s_)) return;
       if (chosen) {
         bound_s = std::min(std::nextafter(chosen->bottleneck_s, 0.0),
-                           (wanted_s_ - chosen->path_s) / others_);
+                           ((1.0 - least_gain) * wanted_s_ - chosen->path_s) / others_);
       } else {
         bound_s = next_s;
       }
@@ -130,7 +135,7 @@ class Scan {
         const double predicted = pricing.predict(chosen->path_s, chosen->bottleneck_s);
         wanted_s_ = std::min(wanted_s_, predicted);
         best_s_ = std::min(best_s_, predicted);
-        found_.push_back({predicted, std::move(plan)});
+        found_.push_back({predicted, 0, std::move(plan)});
         return chosen;
       }
       const double all = view_.equal.memory_bytes;
@@ -180,19 +185,46 @@ std::vector<DeviceView> device_views(const Cluster& cluster) {
   return views;
 }
 
+// Forks that take less than this share of the time are put in a line. Where the best plan for a
+// line has few stages, there is little to gain from branches that are small parts of a stage.
+double least_fork(const std::vector<Candidate>& found, int devices) {
+  const auto best = std::min_element(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return a.predicted_s < b.predicted_s;
+  });
+  const double stages =
+      best == found.end() ? devices : static_cast<double>(best->plan.stages.size());
+  return std::max(1.0 / devices, std::clamp(0.5 / stages, 1.0 / 16.0, 1.0 / 8.0));
+}
+
 Candidates find_candidates(const Computation& computation, const Cluster& cluster,
                            const PlanOptions& options, const Deadline& deadline, double margin) {
   const SpTree line = line_of(computation);
   const SpTree tree = decompose(computation, Untangle::kStrata).tree;
   Candidates result;
   for (const DeviceView& view : device_views(cluster)) {
+    constexpr int kMany = 512, kOfDevice = 16;
+    const int most = std::clamp(kOfDevice * view.equal.count, 4 * kFew, kMany);
     Scan scan(computation, cluster, options, view);
-    for (const SpTree& whole : {line, tree}) {
-      const SpTree pieces = in_pieces(computation, whole, view.equal.count);
+    const auto search = [&](const SpTree& pieces) {
       Space space(computation, pieces, splits(options.schedule));
-      for (const int size : micro_batches(options)) scan.run(space, size, margin, deadline);
+      for (const int size : micro_batches(options)) {
+        // All samples at once make no pipeline: that is left to the line.
+        if (size == options.batch && space.forks() > 0 && space.pieces() > kFew) continue;
+        scan.run(space, size, margin, deadline);
+      }
+    };
+    search(in_pieces(computation, line, most));
+    if (tree != line) {
+      const double least_s = least_fork(scan.found(), view.equal.count) * seconds(computation);
+      const bool is_small = count_leaves(tree) <= kFew;
+      const SpTree fine = is_small ? tree : without_small_forks(computation, tree, least_s);
+      search(in_pieces(computation, fine, most));
     }
-    for (Candidate& candidate : scan.take()) result.list.push_back(std::move(candidate));
+    for (const Candidate& candidate : scan.found()) {
+      result.list.push_back(candidate);
+      result.list.back().view = result.views;
+    }
+    ++result.views;
     result.states += scan.states();
   }
   std::stable_sort(result.list.begin(), result.list.end(),

@@ -22,14 +22,17 @@ std::vector<DeviceView> device_views(const Cluster& cluster);
 
 struct Candidate {
   double predicted_s = 0.0;
-  Plan plan;  // fits the memory; on devices of its view
+  int view = 0;  // of device_views()
+  Plan plan;     // fits the memory
 };
 struct Candidates {
   std::vector<Candidate> list;  // by what is predicted
+  int views = 0;
   std::int64_t states = 0;
   bool stopped = false;  // by the deadline
 };
-// The best of every micro-batch, and others on the way, of those within `margin` of the best.
+// For every view the best of every micro-batch, and others on the way, of those within `margin` of
+// the best so far.
 Candidates find_candidates(const Computation& computation, const Cluster& cluster,
                            const PlanOptions& options, const Deadline& deadline, double margin);
 

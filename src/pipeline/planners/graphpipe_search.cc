@@ -192,7 +192,12 @@ void StageSearch::add_fork(Solving& solving, int item, const Cut& tail, const Fr
 
 void StageSearch::add_open_fork(Solving& solving, int item, const OpenFork& open,
                                 const Front& from) {
+  if (from.empty()) return;
   const Left& left = solving.left_at(item);
+  const auto fewest =
+      std::min_element(from.begin(), from.end(),
+                       [](const Label& a, const Label& b) { return a.devices < b.devices; });
+  if (fewest->devices + least_devices(solving, item, open) > left.devices) return;
   Front& to = solving.fronts_at(item)[open.head];
   OpenFork own = open;
   for (const Label& label : from) {
@@ -210,6 +215,22 @@ void StageSearch::add_open_fork(Solving& solving, int item, const OpenFork& open
       insert(to, both, step);
     }
   }
+}
+
+// Devices for the branches that the fork is left with, and for the head beside those for the items
+// before it.
+int StageSearch::least_devices(const Solving& solving, int item, const OpenFork& open) const {
+  const Sequence& own = space_.sequence(solving.range.sequence);
+  const auto taken = [&](const Cut& cut, bool is_head) {
+    if (cut.bundle == kNoBundle) return Work{};
+    const Sequence& branches = space_.sequence(space_.bundle(cut.bundle).sequence);
+    const auto length = static_cast<int>(branches.items.size());
+    return is_head ? branches.work(0, cut.item) : branches.work(cut.item, length);
+  };
+  const Work head = taken(open.head, true);
+  const Work before = own.work(solving.range.begin, item);
+  return least_devices(own.work(item, item + 1) - head - taken(open.tail, false)) +
+         least_devices(before + head) - least_devices(before);
 }
 
 std::size_t StageSearch::OpenForkHash::operator()(const OpenFork& open) const {

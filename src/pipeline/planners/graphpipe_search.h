@@ -158,6 +158,7 @@ class StageSearch {
   ChosenStages collect(int plan) const;
   std::vector<Left> left_for(const Range& range) const;
   int least_devices(const Work& work) const;
+  int least_devices(const Solving& solving, int item, const OpenFork& open) const;
   void add_branches(const OpenFork& open, Taken taken, Front& front);
 
   Space& space_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -150,7 +151,7 @@ class Space {
   std::vector<Shape> piece_shapes_;  // in_bytes and out_bytes left out
   std::vector<Tensor> tensors_;
   std::vector<std::vector<int>> inputs_, outputs_;  // tensors of pieces
-  std::vector<Sequence> sequences_;
+  std::deque<Sequence> sequences_;                  // references to its elements stay valid
   std::vector<Fork> forks_;
   int root_ = -1;
   int next_piece_ = 0;  // that add_sequence() meets
