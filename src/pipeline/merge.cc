@@ -3,78 +3,110 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
+#include <set>
 
 namespace lamina::pipeline {
 namespace {
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
-// Of each operator the one behind it with which it may be merged; -1: none.
-std::vector<int> only_neighbours(const Computation& computation) {
-  const std::size_t count = computation.operators.size();
-  std::vector<int> after(count, -1), before(count, -1);
-  constexpr int kSeveral = -2;
-  const auto note = [](int& known, int other) {
-    if (known != other) known = known == -1 ? other : kSeveral;
-  };
-  for (const Edge& edge : computation.edges) {
-    note(after[at(edge.from)], edge.to);
-    note(before[at(edge.to)], edge.from);
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    if (after[i] < 0 || before[at(after[i])] < 0) after[i] = -1;
-  }
-  return after;
-}
-
-// Groups are lists of members from their first operator on; `heads` says which operators begin one.
+// Operators that are merged so far, by the first one of each group. What a group needs from outside
+// is needed by its first operator too, directly or through others, so that groups in the order of
+// their first operators are in topological order.
 class Groups {
  public:
   explicit Groups(const Computation& computation)
-      : after_(only_neighbours(computation)), end_(after_.size()), seconds_(after_.size()) {
-    std::iota(end_.begin(), end_.end(), 0);
-    is_head_.assign(after_.size(), true);
-    for (std::size_t i = 0; i < seconds_.size(); ++i) {
+      : before_(computation.operators.size()),
+        after_(before_.size()),
+        reach_(before_.size(), std::vector<bool>(before_.size(), false)) {
+    for (std::size_t i = 0; i < before_.size(); ++i) {
       const Operator& op = computation.operators[i];
-      seconds_[i] = op.forward_s + op.input_gradient_s + op.weight_gradient_s;
+      seconds_.push_back(op.forward_s + op.input_gradient_s + op.weight_gradient_s);
+      members_.push_back({static_cast<int>(i)});
+    }
+    for (const Edge& edge : computation.edges) {
+      after_[at(edge.from)].insert(edge.to);
+      before_[at(edge.to)].insert(edge.from);
+    }
+    for (std::size_t i = before_.size(); i-- > 0;) {
+      for (const int to : after_[i]) add_reach(i, to);
     }
   }
 
   // False where no two may be merged.
   bool merge_fastest() {
-    int best = -1;
+    int best = -1, with = -1;
     double best_s = std::numeric_limits<double>::infinity();
-    for (int head = 0; head < static_cast<int>(end_.size()); ++head) {
-      if (!is_head_[at(head)]) continue;
-      const int next = after_[at(end_[at(head)])];
-      if (next < 0 || seconds_[at(head)] + seconds_[at(next)] >= best_s) continue;
-      best = head;
-      best_s = seconds_[at(head)] + seconds_[at(next)];
+    for (int group = 0; group < static_cast<int>(members_.size()); ++group) {
+      for (const int next : after_[at(group)]) {
+        const double seconds = seconds_[at(group)] + seconds_[at(next)];
+        if (seconds >= best_s || !may_merge(group, next)) continue;
+        best = group;
+        with = next;
+        best_s = seconds;
+      }
     }
-    if (best < 0) return false;
-    const int next = after_[at(end_[at(best)])];
-    seconds_[at(best)] = best_s;
-    end_[at(best)] = end_[at(next)];
-    is_head_[at(next)] = false;
-    return true;
+    if (best >= 0) merge(best, with);
+    return best >= 0;
   }
 
   std::vector<std::vector<int>> members() const {
     std::vector<std::vector<int>> groups;
-    for (int head = 0; head < static_cast<int>(end_.size()); ++head) {
-      if (!is_head_[at(head)]) continue;
-      std::vector<int>& group = groups.emplace_back(1, head);
-      while (group.back() != end_[at(head)]) group.push_back(after_[at(group.back())]);
+    for (const std::vector<int>& group : members_) {
+      if (group.empty()) continue;
+      groups.push_back(group);
+      std::sort(groups.back().begin(), groups.back().end());
     }
     return groups;
   }
 
  private:
-  std::vector<int> after_;
-  std::vector<int> end_;  // the last member of the group that begins with an operator
+  // Nothing then waits for what it did not wait for: all else that `next` needs leads to `group`,
+  // which has no other reader, or all else that reads `group` follows `next`, which needs no more.
+  bool may_merge(int group, int next) const {
+    const std::set<int>& readers = after_[at(group)];
+    const std::set<int>& needs = before_[at(next)];
+    if (readers.size() == 1) {
+      return std::all_of(needs.begin(), needs.end(),
+                         [&](int each) { return each == group || reach_[at(each)][at(group)]; });
+    }
+    return needs.size() == 1 && std::all_of(readers.begin(), readers.end(), [&](int each) {
+             return each == next || reach_[at(next)][at(each)];
+           });
+  }
+
+  void merge(int group, int next) {
+    for (const int to : after_[at(next)]) {
+      before_[at(to)].erase(next);
+      before_[at(to)].insert(group);
+    }
+    for (const int from : before_[at(next)]) {
+      after_[at(from)].erase(next);
+      if (from == group) continue;
+      after_[at(from)].insert(group);
+      before_[at(group)].insert(from);
+    }
+    after_[at(group)].insert(after_[at(next)].begin(), after_[at(next)].end());
+    after_[at(next)].clear();
+    before_[at(next)].clear();
+    seconds_[at(group)] += seconds_[at(next)];
+    members_[at(group)].insert(members_[at(group)].end(), members_[at(next)].begin(),
+                               members_[at(next)].end());
+    members_[at(next)].clear();
+    add_reach(at(group), next);
+  }
+
+  void add_reach(std::size_t from, int to) {
+    reach_[from][at(to)] = true;
+    for (std::size_t i = 0; i < reach_.size(); ++i) {
+      if (reach_[at(to)][i]) reach_[from][i] = true;
+    }
+  }
+
+  std::vector<std::set<int>> before_, after_;
+  std::vector<std::vector<bool>> reach_;  // what follows, directly or not
   std::vector<double> seconds_;
-  std::vector<bool> is_head_;
+  std::vector<std::vector<int>> members_;  // empty: merged into another one
 };
 
 void add(Operator& to, const Operator& op) {
@@ -103,7 +135,6 @@ Merged merge_neighbours(const Computation& computation, int operators) {
       group_of[at(member)] = static_cast<int>(g);
     }
   }
-  // Groups stand by their first members: edges come from the last member of one, before it.
   for (const Edge& edge : computation.edges) {
     const int from = group_of[at(edge.from)], to = group_of[at(edge.to)];
     if (from != to) merged.computation.edges.push_back({from, to, edge.bytes});

@@ -11,10 +11,10 @@ struct Merged {
   Computation computation;
   std::vector<std::vector<int>> members;  // of each of its operators, in the given computation
 };
-// Merges neighbours of which one is all that follows the other, and follows nothing else, those
-// first that together take the least time, until at most `operators` are left or there are no more
-// such neighbours. Stages of merged operators cost what stages of their members do, but that
-// `fixed_s` is that of a forward pass.
+// Merges neighbours on a branch (what either needs or gives besides is on the way there or from
+// there: shortcuts are no branches), those first that together take the least time, until at most
+// `operators` are left or there are no more. Stages of merged operators cost what stages of their
+// members do, but that `fixed_s` is that of a forward pass.
 Merged merge_neighbours(const Computation& computation, int operators);
 
 // The plan of the merged computation for the given one.

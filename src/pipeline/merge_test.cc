@@ -26,6 +26,32 @@ TEST_CASE("neighbours on a branch are merged, the shortest ones first") {
   CHECK(merge_neighbours(net, 1).members == Members{{0}, {1, 3, 5}, {2, 4}, {6}});
 }
 
+TEST_CASE("shortcuts within a branch are merged, branches are not") {
+  // Two branches of two blocks: an operator, its result also around the next one.
+  Computation net;
+  for (int i = 0; i < 9; ++i) net.operators.push_back({.name = "op", .forward_s = 1.0});
+  for (const int b : {0, 4}) {
+    net.edges.insert(net.edges.end(), {{b, b + 1, 1}, {b, b + 2, 1}, {b + 1, b + 2, 1}});
+    net.edges.insert(net.edges.end(), {{b + 2, b + 3, 1}, {b + 3, 8, 1}});
+  }
+  const Merged merged = merge_neighbours(net, 1);
+  CHECK(merged.members == std::vector<std::vector<int>>{{0, 1, 2, 3}, {4, 5, 6, 7}, {8}});
+  CHECK(merged.computation.edges == std::vector<Edge>{{0, 2, 1}, {1, 2, 1}});
+}
+
+TEST_CASE("merging any network keeps its order") {
+  Rng rng(2);
+  for (int i = 0; i < 50; ++i) {
+    const Computation net = test::random_costs(12, rng);
+    for (const int operators : {9, 6, 1}) {
+      const Merged merged = merge_neighbours(net, operators);
+      validate(merged.computation);
+      const Plan plan = test::stage_per_operator(merged.computation, 4, ScheduleKind::kOneF1B);
+      validate(net, test::enough_devices(net), unmerged(plan, merged));
+    }
+  }
+}
+
 TEST_CASE("a plan of merged operators costs the same for their members") {
   Rng rng(1);
   for (int i = 0; i < 20; ++i) {
