@@ -117,6 +117,7 @@ void add(Operator& to, const Operator& op) {
   to.parameter_bytes += op.parameter_bytes;
   to.saved_bytes += op.saved_bytes;
   to.workspace_bytes = std::max(to.workspace_bytes, op.workspace_bytes);
+  to.update_s += op.update_s;
 }
 
 }  // namespace
