@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/files.h"
+#include "base/rng.h"
 #include "base/temporary_folder.h"
 #include "lamina/error.h"
 #include "lamina/nn.h"
@@ -94,6 +95,30 @@ TEST_CASE("damaged IDX files are refused with the reason") {
   CHECK_THROWS_AS(load_dataset(fashion(folder), Split::kTraining, small_convnet()), Error);
   CHECK_THROWS_WITH_AS(load_dataset(fashion(folder), Split::kTest, small_convnet()),
                        doctest::Contains("t10k"), Error);
+}
+
+TEST_CASE("IDX files with bytes changed anywhere are read or refused") {
+  const TemporaryFolder folder;
+  Rng rng(11);
+  for (int i = 0; i < 150; ++i) {
+    std::string text = images();
+    for (int k = 0; k < 3; ++k) {
+      text[static_cast<std::size_t>(rng.integer(0, 40))] = static_cast<char>(rng.integer(0, 255));
+    }
+    if (rng.chance(0.3)) text.resize(static_cast<std::size_t>(rng.integer(0, std::ssize(text))));
+    write_set(folder, text, labels());
+    if (rng.chance(0.3)) {
+      std::string bytes = read_file(folder.file("train-images-idx3-ubyte.gz"));
+      bytes[static_cast<std::size_t>(rng.integer(0, std::ssize(bytes) - 1))] ^= 0x10;
+      write_file_atomically(folder.file("train-images-idx3-ubyte.gz"), bytes);
+    }
+    try {
+      const auto data = load_dataset(fashion(folder), Split::kTraining, small_convnet());
+      CHECK(data->size() == 2);
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kInvalidArgument);
+    }
+  }
 }
 
 TEST_CASE("images that a network does not take are refused") {

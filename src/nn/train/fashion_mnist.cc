@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kName = "fashion-mnist";
 constexpr std::int64_t kClasses = 10;
 constexpr std::int64_t kMostBytes = 1 << 30;  // of one file, uncompressed
+constexpr std::int64_t kPiece = 1 << 20;
 
 class GzipFile {
  public:
@@ -24,14 +25,15 @@ class GzipFile {
   GzipFile(const GzipFile&) = delete;
   GzipFile& operator=(const GzipFile&) = delete;
 
-  // Exactly so many bytes.
-  void read(std::span<std::uint8_t> bytes) {
+  // Exactly so many bytes, of which there are `before` in front.
+  void read(std::span<std::uint8_t> bytes, std::int64_t before = 0) {
     std::size_t done = 0;
     while (done < bytes.size()) {
-      const auto want = static_cast<unsigned>(std::min<std::size_t>(bytes.size() - done, 1 << 20));
+      const auto want = static_cast<unsigned>(bytes.size() - done);
       const int got = ::gzread(file_, bytes.data() + done, want);
       require(got >= 0, "{}: damaged gzip data", path_);
-      require(got > 0, "{}: ends after {} of {} bytes", path_, done, bytes.size());
+      require(got > 0, "{}: ends after {} bytes; expected more", path_,
+              before + static_cast<std::int64_t>(done));
       done += static_cast<std::size_t>(got);
     }
   }
@@ -75,8 +77,12 @@ Idx read_idx(const std::string& path, std::uint32_t axes) {
     total *= extent;
     idx.extents.push_back(extent);
   }
-  idx.bytes.resize(static_cast<std::size_t>(total));
-  file.read(idx.bytes);
+  // Piece by piece: a header may promise more than there is.
+  while (std::ssize(idx.bytes) < total) {
+    const std::int64_t done = std::ssize(idx.bytes);
+    idx.bytes.resize(static_cast<std::size_t>(std::min(total, done + kPiece)));
+    file.read(std::span(idx.bytes).subspan(static_cast<std::size_t>(done)), done);
+  }
   file.require_end();
   return idx;
 }
