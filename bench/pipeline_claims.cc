@@ -15,6 +15,7 @@
 #include "lamina/nn.h"
 #include "lamina/pipeline.h"
 #include "lamina/schedule.h"
+#include "pipeline/merge.h"
 
 namespace {
 
@@ -140,8 +141,13 @@ void head(const char* title) {
       title);
 }
 
+// Whole layers of MMT (33 operators): of its products, four a layer, Piper finds no plan.
+constexpr int kMostOperators = 33;
+
 Computation computation_of(const train::Network& network, std::string name) {
-  Computation result = graph_computation(network, modelled(kV100)).computation;
+  Computation result =
+      merge_neighbours(graph_computation(network, modelled(kV100)).computation, kMostOperators)
+          .computation;
   result.name = std::move(name);
   // As in the paper, whose time per sample has no part for it.
   for (Operator& op : result.operators) op.update_s = 0.0;
@@ -162,7 +168,8 @@ void case_study(Bench& bench) {
 
 int main(int argc, char** argv) {
   const std::string out = argc > 1 ? argv[1] : "bench/results/pipeline_claims.json";
-  Bench bench(argc > 2 ? std::atof(argv[2]) : 20.0);
+  const double limit_s = argc > 2 ? std::atof(argv[2]) : 60.0;
+  Bench bench(limit_s);
   const Computation networks[] = {computation_of(mmt(), "mmt"), computation_of(dlrm(), "dlrm"),
                                   computation_of(candle_uno(), "candle-uno")};
   head("Micro-batches of one sample: no data parallelism inside a stage");
@@ -184,7 +191,7 @@ int main(int argc, char** argv) {
   }
   case_study(bench);
   Json report;
-  report["limit_s"] = argc > 2 ? std::atof(argv[2]) : 20.0;
+  report["limit_s"] = limit_s;
   report["rows"] = bench.rows();
   write_file_atomically(out, report.dump());
 }

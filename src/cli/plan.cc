@@ -46,7 +46,8 @@ struct PlanCommandOptions {
     visit("batch", self.plan.batch, "samples of one iteration");
     visit("micro_batch", self.plan.micro_batch,
           "samples of one pass; 0: a power of two that the planner chooses");
-    visit("schedule", self.schedule, "1f1b, split (weight gradients apart) or gpipe");
+    visit("schedule", self.schedule, "1f1b, split (weight gradients apart), zero_bubble or gpipe");
+    visit("chunks", self.plan.chunks, "stages of each device that planner chain makes");
     visit("recompute", self.plan.recompute, "stages may run their forward passes again");
     visit("shard_optimizer", self.plan.shard_optimizer,
           "devices of one stage may share the optimiser's state");

@@ -92,6 +92,7 @@ Planned make_plan(const Computation& computation, const Cluster& cluster, Planne
           "micro-batches of {} do not divide the batch of {}", options.micro_batch, options.batch);
   require(options.most_operators >= 0, "the number of operators must not be negative, got {}",
           options.most_operators);
+  require(options.chunks > 0, "chunks must be positive, got {}", options.chunks);
   const auto start = std::chrono::steady_clock::now();
   Planned planned = search(computation, cluster, planner, options);
   planned.search_s =
