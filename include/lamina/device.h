@@ -13,11 +13,18 @@
 
 namespace lamina {
 
+// The memory of values that live only during a run.
+struct Arena {
+  std::shared_ptr<Buffer> buffer;  // grows to what the largest program needs
+};
+
 // How a program is compiled and run.
 struct RunOptions {
   int threads = 0;        // 0: one per core that this process may use
   std::string cache_dir;  // compiled kernels; "": $XDG_CACHE_HOME/lamina or ~/.cache/lamina
   int max_compiles = 64;  // compiler runs one program may cause; more throws kExhausted
+  // For programs of the cpu device that never run at the same time. Absent: a program has its own.
+  std::shared_ptr<Arena> arena;
 };
 
 // What a program is and has done; printed by the command line.

@@ -79,8 +79,12 @@ class CpuDevice final : public Device {
     if (!compiler) return std::make_unique<InterpretedProgram>(graph);
     require(options.threads >= 0 && options.threads <= kMaxThreads,
             "threads: expected 0 to {}, got {}", kMaxThreads, options.threads);
-    cpu::Shared shared{pools_->get(options.threads), packed_, nullptr, cpu::detect_target(),
-                       options.max_compiles};
+    cpu::Shared shared{pools_->get(options.threads),
+                       packed_,
+                       nullptr,
+                       cpu::detect_target(),
+                       options.max_compiles,
+                       options.arena != nullptr ? options.arena : std::make_shared<Arena>()};
     const std::string folder =
         options.cache_dir.empty() ? cpu::default_cache_dir() : options.cache_dir;
     shared.cache = std::make_shared<const cpu::CompileCache>(folder, *compiler, shared.target);

@@ -112,6 +112,7 @@ void CpuProgram::compile_bodies() {
     if (!has_bodies(node)) continue;
     for (const Graph& body : node.graphs) {
       Shared shared = shared_;
+      shared.arena = std::make_shared<Arena>();  // it runs while this program runs
       shared.max_compiles -= static_cast<int>(stats_.compiles);
       bodies_[s].push_back(std::make_unique<CpuProgram>(body, shared));
       const ProgramStats stats = bodies_[s].back()->stats();
@@ -295,9 +296,10 @@ const LaunchPlan& CpuProgram::plan_for(const Sizes& sizes) {
   const LaunchPlan& plan = plans_.front();
   prepare_scratch(plan);
   const auto bytes = static_cast<std::size_t>(plan.arena.bytes);
-  if (arena_ == nullptr || arena_->bytes() < bytes) {
-    arena_.reset();  // first, so that the old and the new one never stand side by side
-    arena_ = Buffer::allocate(bytes);
+  std::shared_ptr<Buffer>& arena = shared_.arena->buffer;
+  if (arena == nullptr || arena->bytes() < bytes) {
+    arena.reset();  // first, so that the old and the new one never stand side by side
+    arena = Buffer::allocate(bytes);
   }
   return plan;
 }
@@ -389,8 +391,9 @@ void CpuProgram::find_bases(const LaunchPlan& plan, std::span<const Tensor> inpu
       bases_[s] = const_cast<std::byte*>(inputs[i].data());
     } else if (storage.kind == Storage::Kind::kOutput && i < outputs.size()) {
       bases_[s] = outputs[i].data();
-    } else if (storage.kind == Storage::Kind::kArena && arena_ != nullptr) {
-      bases_[s] = arena_->data() + (plan.arena.offsets.empty() ? 0 : plan.arena.offsets[s]);
+    } else if (storage.kind == Storage::Kind::kArena && shared_.arena->buffer != nullptr) {
+      bases_[s] =
+          shared_.arena->buffer->data() + (plan.arena.offsets.empty() ? 0 : plan.arena.offsets[s]);
     } else if (!kept_[s].empty()) {
       bases_[s] = kept_[s].data();
     }

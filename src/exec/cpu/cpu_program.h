@@ -21,6 +21,7 @@ struct Shared {
   std::shared_ptr<const CompileCache> cache;
   Target target;
   int max_compiles = 64;
+  std::shared_ptr<Arena> arena;
 };
 
 // Compiled once for all sizes; plans (arena, pointers, task counts) are made per size binding and
@@ -88,7 +89,6 @@ class CpuProgram final : public Program {
   std::vector<Tensor> kept_;  // per storage: weights, loaded values and states
   std::vector<std::shared_ptr<Buffer>> packs_;
   std::vector<LaunchPlan> plans_;  // most recently used first
-  std::shared_ptr<Buffer> arena_;
   std::shared_ptr<Buffer> scratch_;
   std::int64_t scratch_stride_ = 0;
   std::vector<std::byte*> bases_;  // per storage, of the run

@@ -2,6 +2,7 @@
 #include "pipeline/run/ledger.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lamina::pipeline {
 
@@ -61,6 +62,12 @@ Tensor Ledger::count(const Tensor& tensor) {
 void Ledger::add(std::int64_t bytes) {
   const std::scoped_lock lock(books_->mutex);
   books_->change(bytes);
+}
+
+void Ledger::count_arena() {
+  const auto bytes =
+      arena_->buffer == nullptr ? 0 : static_cast<std::int64_t>(arena_->buffer->bytes());
+  add(bytes - std::exchange(arena_bytes_, bytes));
 }
 
 std::int64_t Ledger::held() const {

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <vector>
 
-#include "lamina/tensor.h"
+#include "lamina/device.h"
 
 namespace lamina::pipeline {
 
@@ -21,6 +21,9 @@ class Ledger {
   Tensor allocate(DType dtype, Shape shape);  // elements are whatever they are
   Tensor count(const Tensor& tensor);         // one from elsewhere: the same elements, counted
   void add(std::int64_t bytes);               // of what is no tensor
+  // For the programs of the rank, which never run at the same time; counted as it grows.
+  const std::shared_ptr<Arena>& arena() const { return arena_; }
+  void count_arena();
 
   std::int64_t held() const;
   std::int64_t peak() const;
@@ -37,6 +40,8 @@ class Ledger {
   struct Counted;
 
   std::shared_ptr<Books> books_;
+  std::shared_ptr<Arena> arena_ = std::make_shared<Arena>();
+  std::int64_t arena_bytes_ = 0;  // as counted
 };
 
 }  // namespace lamina::pipeline

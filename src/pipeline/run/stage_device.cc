@@ -36,10 +36,7 @@ bool lives_in_micro_batch(Port::Kind kind) {
 
 StageDevice::StageDevice(const StageProgram& program, const StageDeviceOptions& options,
                          Ledger& ledger)
-    : program_(program),
-      ledger_(ledger),
-      weights_(program.weights.size()),
-      gradients_(program.weights.size()) {
+    : program_(program), ledger_(ledger), weights_(program.weights.size()) {
   add_pass(Kind::kForward, program.forward, options);
   add_pass(Kind::kBackward, program.backward, options);
   add_pass(Kind::kInputGradient, program.input_gradient, options);
@@ -52,8 +49,9 @@ void StageDevice::add_pass(Kind kind, const PassProgram& program,
                            const StageDeviceOptions& options) {
   Pass& pass = passes_[index_of(kind)];
   pass.program = &program;
-  if (program.outputs.empty()) return;
+  if (program.is_empty()) return;
   RunOptions run = options.run;
+  run.arena = ledger_.arena();
   run.max_compiles = std::max(run.max_compiles, 100000);  // a stage may be a whole network
   pass.compiled = compile(program.graph, find_device(options.device), run);
   pass.shapes = output_shapes(program.graph);
@@ -134,41 +132,42 @@ void StageDevice::run(Kind kind, MicroBatch& micro_batch) {
     outputs.push_back(ledger_.allocate(graph.type(graph.outputs[k].value).dtype, pass.shapes[k]));
   }
   pass.compiled->run_into(inputs, outputs);
-  const std::int64_t arena = pass.compiled->stats().arena_bytes;
-  ledger_.add(arena - pass.arena_bytes);
-  pass.arena_bytes = arena;
+  ledger_.count_arena();
+  if (!pass.has_run) count_sums(pass);
   for (std::size_t k = 0; k < outputs.size(); ++k) {
-    const Port& port = pass.program->outputs[k];
-    if (port.kind == Port::Kind::kWeightGradient) {
-      add_gradient(static_cast<std::size_t>(port.index), outputs[k]);
-    } else {
-      at(port, micro_batch) = outputs[k];
+    at(pass.program->outputs[k], micro_batch) = outputs[k];
+  }
+}
+
+void StageDevice::count_sums(Pass& pass) {
+  pass.has_run = true;
+  for (std::size_t k = 0; k < pass.program->sums.size(); ++k) {
+    ledger_.add(static_cast<std::int64_t>(pass.compiled->state(sum_name(k)).bytes()));
+  }
+}
+
+void StageDevice::clear_gradients() {
+  for (const Pass& pass : passes_) {
+    for (std::size_t k = 0; pass.has_run && k < pass.program->sums.size(); ++k) {
+      Tensor sum = pass.compiled->state(sum_name(k));
+      const std::span<float> elements = sum.span<float>();
+      std::fill(elements.begin(), elements.end(), 0.0F);
     }
   }
 }
 
-void StageDevice::add_gradient(std::size_t weight, const Tensor& gradient) {
-  if (gradients_[weight].empty()) {
-    gradients_[weight] = gradient;
-    return;
-  }
-  const std::span<float> sum = gradients_[weight].span<float>();
-  const std::span<const float> more = gradient.span<float>();
-  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += more[i];
-}
-
-void StageDevice::clear_gradients() {
-  for (Tensor& gradient : gradients_) gradient = Tensor();
-}
-
 Tensor StageDevice::gradient(std::size_t weight) {
   check(program_.weights[weight].trained, "'{}' is not trained", program_.weights[weight].name);
-  if (gradients_[weight].empty()) {
-    gradients_[weight] = ledger_.allocate(DType::kF32, weights_[weight].shape());
-    const std::span<float> zeros = gradients_[weight].span<float>();
-    std::fill(zeros.begin(), zeros.end(), 0.0F);
+  const Port port{Port::Kind::kWeightGradient, static_cast<int>(weight)};
+  for (const Pass& pass : passes_) {
+    for (std::size_t k = 0; pass.has_run && k < pass.program->sums.size(); ++k) {
+      if (pass.program->sums[k] == port) return pass.compiled->state(sum_name(k));
+    }
   }
-  return gradients_[weight];
+  Tensor zeros = ledger_.allocate(DType::kF32, weights_[weight].shape());
+  const std::span<float> elements = zeros.span<float>();
+  std::fill(elements.begin(), elements.end(), 0.0F);
+  return zeros;
 }
 
 void StageDevice::release(Kind kind, MicroBatch& micro_batch) {

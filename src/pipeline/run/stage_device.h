@@ -55,19 +55,18 @@ class StageDevice {
     std::unique_ptr<Program> compiled;  // null: nothing to do
     std::vector<Shape> shapes;          // of the outputs
     std::vector<Port> last_uses;        // ports that no pass behind it needs
-    std::int64_t arena_bytes = 0;       // as far as the ledger knows
+    bool has_run = false;               // then its sums are there
   };
 
   void add_pass(Action::Kind kind, const PassProgram& program, const StageDeviceOptions& options);
   void find_last_uses();
   Tensor& at(const Port& port, MicroBatch& micro_batch);
-  void add_gradient(std::size_t weight, const Tensor& gradient);
+  void count_sums(Pass& pass);
 
   const StageProgram& program_;
   Ledger& ledger_;
   std::array<Pass, 4> passes_;  // by kind
   std::vector<Tensor> weights_;
-  std::vector<Tensor> gradients_;  // empty: nothing was added since they were cleared
   Tensor loss_seed_;
 };
 

@@ -397,8 +397,23 @@ class StageCutter {
     Extract part = extract(whole_, given, values(wanted));
     result.graph = std::move(part.graph);
     for (const Value value : part.inputs) result.inputs.push_back(ports_.at(value));
-    for (const Wanted& each : wanted) result.outputs.push_back(each.port);
+    const std::vector<Output> all = std::exchange(result.graph.outputs, {});
+    for (std::size_t k = 0; k < wanted.size(); ++k) {
+      if (wanted[k].port.kind == Port::Kind::kWeightGradient) {
+        add_sum(result, wanted[k].port, all[k].value);
+      } else {
+        result.outputs.push_back(wanted[k].port);
+        result.graph.outputs.push_back(all[k]);
+      }
+    }
     return result;
+  }
+
+  static void add_sum(PassProgram& program, const Port& port, Value gradient) {
+    const Type type = program.graph.type(gradient);
+    const Value sum = program.graph.add_state(sum_name(program.sums.size()), type);
+    program.graph.add_update(sum, program.graph.add("add", {sum, gradient}));
+    program.sums.push_back(port);
   }
 
   const Graph& network_;
@@ -420,6 +435,8 @@ class StageCutter {
 };
 
 }  // namespace
+
+std::string sum_name(std::size_t k) { return fmt::format("sum{}", k); }
 
 PipelineProgram cut_stages(const GraphComputation& network, const Plan& plan,
                            std::span<const std::string> frozen) {

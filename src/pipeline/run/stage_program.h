@@ -54,12 +54,18 @@ struct Port {
   auto operator<=>(const Port&) const = default;
 };
 
-// Without outputs there is nothing to run.
+// The graph has constant shapes; its inputs and outputs are those below, in their order. Gradients
+// of weights are no outputs: each run adds them to the states "sum<k>" of the program, k the index
+// into `sums`.
 struct PassProgram {
-  Graph graph;  // of constant shapes; inputs and outputs are those below, in their order
+  Graph graph;
   std::vector<Port> inputs;
   std::vector<Port> outputs;
+  std::vector<Port> sums;
+
+  bool is_empty() const { return outputs.empty() && sums.empty(); }
 };
+std::string sum_name(std::size_t k);
 
 struct StageWeight {
   std::string name;

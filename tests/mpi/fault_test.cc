@@ -1,0 +1,165 @@
+// Ranks that are killed in the middle of training: the run goes on from its last checkpoint, and
+// the losses are those of a run that nobody disturbed.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "base/temporary_folder.h"
+#include "lamina/error.h"
+#include "lamina/train.h"
+
+using namespace lamina;
+
+namespace {
+
+constexpr int kSteps = 60;
+
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// The processes of ranks that have this folder among their arguments.
+std::vector<pid_t> rank_processes(const std::string& folder) {
+  std::vector<pid_t> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const bool is_rank =
+        text_of(entry.path() / "environ").find("OMPI_COMM_WORLD_RANK=") != std::string::npos;
+    if (is_rank && text_of(entry.path() / "cmdline").find(folder) != std::string::npos) {
+      found.push_back(std::stoi(name));
+    }
+  }
+  return found;
+}
+
+struct Run {
+  TemporaryFolder folder;
+  std::string log = folder.file("log.jsonl");
+  std::string report = folder.file("report.json");
+
+  pid_t start(const std::vector<std::string>& more, int steps = kSteps) const {
+    const char* program = std::getenv("LAMINA_PROGRAM");
+    REQUIRE(program != nullptr);
+    std::vector<std::string> words = {program,
+                                      "train",
+                                      "mmt",
+                                      "--small",
+                                      "--steps",
+                                      std::to_string(steps),
+                                      "--batch",
+                                      "8",
+                                      "--micro-batch",
+                                      "2",
+                                      "--samples",
+                                      "32",
+                                      "--checkpoint-every",
+                                      "4",
+                                      "--planner",
+                                      "chain",
+                                      "--checkpoints",
+                                      folder.file("checkpoints"),
+                                      "--log",
+                                      log,
+                                      "--json",
+                                      report};
+    words.insert(words.end(), more.begin(), more.end());
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    pid_t process = -1;
+    REQUIRE(posix_spawn(&process, program, nullptr, nullptr, pointers.data(), environ) == 0);
+    return process;
+  }
+
+  static int wait(pid_t process) {
+    int status = 0;
+    while (waitpid(process, &status, 0) < 0) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+  std::vector<double> losses() const {
+    std::vector<double> result;
+    for (const train::LogEntry& entry : train::load_loss_log(log)) {
+      if (!entry.test) result.push_back(entry.loss);
+    }
+    return result;
+  }
+
+  int steps_so_far() const {
+    if (!std::filesystem::exists(log)) return 0;
+    return static_cast<int>(losses().size());
+  }
+};
+
+// Kills a rank after `step` steps.
+void kill_one(const Run& run, int step, Rng& rng) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(120);
+  while (run.steps_so_far() < step) {
+    REQUIRE(std::chrono::steady_clock::now() < until);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  const std::vector<pid_t> ranks = rank_processes(run.folder.path());
+  REQUIRE(ranks.size() == 2);
+  ::kill(ranks[static_cast<std::size_t>(rng.integer(0, 1))], SIGKILL);
+}
+
+void check_killed_runs(int runs, std::uint64_t seed) {
+  const Run whole;
+  REQUIRE(Run::wait(whole.start({"--devices", "2"})) == 0);
+  const std::vector<double> want = whole.losses();
+  REQUIRE(want.size() == kSteps);
+  Rng rng(seed);
+  for (int i = 0; i < runs; ++i) {
+    const int step = static_cast<int>(rng.integer(1, kSteps - 20));
+    CAPTURE(step);
+    const Run run;
+    const pid_t process = run.start({"--ranks", "2", "--restarts", "2"});
+    kill_one(run, step, rng);
+    CHECK(Run::wait(process) == 0);
+    CHECK(run.losses() == want);
+    const Json report = Json::parse(read_file(run.report));
+    CHECK(report.at("attempts").array().size() == 2);
+    CHECK(report.at("attempts").array()[0].at("exit_status").integer() != 0);
+    CHECK(report.at("steps").integer() == kSteps);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a killed rank costs the steps since the last checkpoint") { check_killed_runs(2, 1); }
+
+TEST_SUITE("slow") {
+  TEST_CASE("twenty killed ranks") { check_killed_runs(20, 2); }
+}
+
+TEST_CASE("a run goes on with another number of ranks") {
+  const Run whole;
+  REQUIRE(Run::wait(whole.start({"--devices", "2"})) == 0);
+  const Run run;
+  REQUIRE(Run::wait(run.start({"--devices", "2"}, 20)) == 0);
+  REQUIRE(Run::wait(run.start({"--ranks", "3", "--resume"})) == 0);
+  const std::vector<double> want = whole.losses(), got = run.losses();
+  REQUIRE(got.size() == want.size());
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    CHECK(got[i] == doctest::Approx(want[i]).epsilon(1e-4));
+  }
+}
