@@ -16,23 +16,31 @@ namespace {
 
 using pipeline::PipelineResult;
 
+// A graph of the user's; weights whose names begin with one of --frozen are not trained.
+train::Network load_graph(const TrainCommandOptions& options) {
+  NetworkOptions only_frozen;
+  only_frozen.frozen = options.network.frozen;
+  require(to_json(options.network) == to_json(only_frozen),
+          "shapes such as --branches belong to named networks, and '{}' is none", options.input);
+  ModelOptions model;
+  model.model = options.input;
+  const Graph graph = load_model(model);
+  train::Network network{graph.name, graph, {}};
+  for (const Input& input : graph.inputs) {
+    const std::string& name = graph.node({input.node, 0}).name;
+    const auto begins = [&](const std::string& text) { return name.starts_with(text); };
+    const bool frozen =
+        std::any_of(options.network.frozen.begin(), options.network.frozen.end(), begins);
+    if (frozen && input.role == Role::kWeight) network.frozen.push_back(name);
+  }
+  train::validate(network);
+  return network;
+}
+
 train::Network load_network(const TrainCommandOptions& options) {
   const auto names = network_names();
   const bool is_named = std::count(names.begin(), names.end(), options.input) > 0;
-  require(is_named || to_json(options.network) == to_json(NetworkOptions()),
-          "shapes such as --branches belong to named networks, and '{}' is none", options.input);
-  train::Network network;
-  if (is_named) {
-    network = lamina::network(options.input, options.network);
-  } else {
-    ModelOptions model;
-    model.model = options.input;
-    network.graph = load_model(model);
-    network.name = network.graph.name;
-  }
-  network.frozen.insert(network.frozen.end(), options.freeze.begin(), options.freeze.end());
-  train::validate(network);
-  return network;
+  return is_named ? lamina::network(options.input, options.network) : load_graph(options);
 }
 
 // A network with its data; what a task refers to.
@@ -73,8 +81,8 @@ void describe(const train::TrainResult& result, Json& report) {
 
 void describe_ranks(const PipelineResult& result, Json& report) {
   fmt::print("iteration {:.4g} s, predicted {:.4g} s\n\n", result.step_s, result.predicted_s);
-  fmt::print("{:>5} {:>12} {:>7} {:>10} {:>13}\n", "rank", "stages", "busy", "peak MB",
-             "predicted MB");
+  fmt::print("{:>5} {:>12} {:>7} {:>10} {:>13} {:>11}\n", "rank", "stages", "busy", "peak MB",
+             "predicted MB", "planned MB");
   report["step_s"] = result.step_s;
   report["predicted_s"] = result.predicted_s;
   report["ranks"] = Json::Array();
@@ -82,13 +90,15 @@ void describe_ranks(const PipelineResult& result, Json& report) {
     const pipeline::RankReport& rank = result.ranks[r];
     std::string stages;
     for (const int s : rank.stages) stages += fmt::format("{}{}", stages.empty() ? "" : ",", s);
-    fmt::print("{:>5} {:>12} {:>6.1f}% {:>10.3f} {:>13.3f}\n", r, stages, 100.0 * rank.busy,
-               rank.peak_bytes / 1e6, rank.predicted_bytes / 1e6);
+    fmt::print("{:>5} {:>12} {:>6.1f}% {:>10.3f} {:>13.3f} {:>11.3f}\n", r, stages,
+               100.0 * rank.busy, rank.peak_bytes / 1e6, rank.predicted_bytes / 1e6,
+               rank.planned_bytes / 1e6);
     Json row;
     row["stages"] = Json::Array(rank.stages.begin(), rank.stages.end());
     row["busy"] = rank.busy;
     row["peak_bytes"] = rank.peak_bytes;
     row["predicted_bytes"] = rank.predicted_bytes;
+    row["planned_bytes"] = rank.planned_bytes;
     report["ranks"].push_back(std::move(row));
   }
 }

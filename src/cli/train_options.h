@@ -13,7 +13,6 @@ namespace lamina::cli {
 struct TrainCommandOptions {
   std::string input;
   NetworkOptions network;
-  std::vector<std::string> freeze;
   train::DatasetOptions data;
   train::OptimizerOptions optimizer;
   train::LearningRateOptions learning_rate;
@@ -34,7 +33,6 @@ struct TrainCommandOptions {
           "the name of a network (mmt, dlrm, candle-uno, decoder, resnet), or a graph (.lam) whose "
           "first output is the loss");
     NetworkOptions::fields(self.network, visit);
-    visit("freeze", self.freeze, "NAME of a weight that is not trained");
     train::DatasetOptions::fields(self.data, visit);
     train::OptimizerOptions::fields(self.optimizer, visit);
     train::LearningRateOptions::fields(self.learning_rate, visit);

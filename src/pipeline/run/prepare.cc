@@ -54,7 +54,7 @@ void plan_at_root(PreparedRun& run, const train::TrainTask& task, const Pipeline
   const Computation& computation = run.network.computation;
   run.schedule = make_schedule(computation, run.cluster, run.plan);
   run.predicted_s = simulate(computation, run.cluster, run.plan, run.schedule).iteration_s;
-  run.predicted_bytes = device_memory(computation, run.cluster, run.plan);
+  run.planned_bytes = device_memory(computation, run.cluster, run.plan);
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ struct PreparedRun {
   Plan plan;
   Schedule schedule;
   PipelineProgram program;
-  double predicted_s = 0.0;             // at rank 0
-  std::vector<double> predicted_bytes;  // by rank; at rank 0
+  double predicted_s = 0.0;           // at rank 0
+  std::vector<double> planned_bytes;  // by rank; at rank 0
 };
 
 // Rank 0 plans, the others are told. To be called by all ranks.

@@ -177,6 +177,7 @@ void RankRun::pass(OwnStage& own, const Action& action, const BatchData& data) {
   own.device->run(action.kind, micro_batch);
   if (action.kind == Kind::kForward && own.device->program().has_loss) {
     note_loss(own, action.micro_batch, micro_batch.loss);
+    micro_batch.loss = Tensor();
   }
   keep_outgoing(own, action, micro_batch);
   release(own, action, micro_batch);

@@ -11,6 +11,7 @@
 
 #include "lamina/error.h"
 #include "pipeline/comm/threads.h"
+#include "pipeline/run/rank_memory.h"
 #include "pipeline/run/trial_for_test.h"
 
 using namespace lamina;
@@ -41,6 +42,11 @@ void run_threads(const Trial& trial, const Ran& want, double delay_ms, std::uint
       CHECK(result.gradient_norm == want.norms[step]);
     }
     const std::scoped_lock lock(mutex);
+    // The reference device has no arena.
+    const MemoryBound bound =
+        rank_memory(trial.computation, trial.plan, trial.program, transport.rank());
+    CHECK(static_cast<double>(run.ledger().peak() - run.update().state_bytes()) <=
+          bound.total() - bound.arena);
     for (const auto& [name, gradient] : run.gradients()) {
       CAPTURE(name);
       CHECK(same_bits(gradient, want.gradients.at(name)));

@@ -12,6 +12,7 @@
 #include "pipeline/comm/tensors.h"
 #include "pipeline/comm/threads.h"
 #include "pipeline/run/prepare.h"
+#include "pipeline/run/rank_memory.h"
 #include "pipeline/run/rank_run.h"
 #include "pipeline/run/timelines.h"
 
@@ -221,9 +222,14 @@ class RankTraining {
 
   void report_ranks(PipelineResult& result) {
     const auto ranks = static_cast<std::size_t>(transport_.ranks());
-    std::vector<double> peaks(ranks, 0.0);
-    peaks[static_cast<std::size_t>(transport_.rank())] = static_cast<double>(run_->ledger().peak());
+    const auto rank = static_cast<std::size_t>(transport_.rank());
+    const MemoryBound bound =
+        rank_memory(prepared_.network, prepared_.plan, prepared_.program, transport_.rank());
+    std::vector<double> peaks(ranks, 0.0), predicted(ranks, 0.0);
+    peaks[rank] = static_cast<double>(run_->ledger().peak());
+    predicted[rank] = bound.total() + static_cast<double>(run_->update().state_bytes());
     sum_numbers(transport_, kRunTag, peaks);
+    sum_numbers(transport_, kRunTag, predicted);
     if (!is_root()) return;
     result.measured.peak_bytes = peaks;
     for (std::size_t r = 0; r < ranks; ++r) {
@@ -235,7 +241,8 @@ class RankTraining {
       }
       report.busy = busy_share(result.measured.ranks[r]);
       report.peak_bytes = peaks[r];
-      report.predicted_bytes = prepared_.predicted_bytes[r];
+      report.predicted_bytes = predicted[r];
+      report.planned_bytes = prepared_.planned_bytes[r];
     }
   }
 
