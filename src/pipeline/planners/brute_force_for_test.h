@@ -30,7 +30,13 @@ class BruteForce {
     part(0);
     return best_;
   }
-  const std::vector<unsigned>& best_stages() const { return best_stages_; }
+  // Of this partition alone, into sets of operators.
+  double best_of(const std::vector<unsigned>& stages) {
+    best_ = std::numeric_limits<double>::infinity();
+    stages_ = stages;
+    judge();
+    return best_;
+  }
 
  private:
   // Puts operator `next` into every stage, and into a new one.
@@ -111,9 +117,7 @@ class BruteForce {
           std::max(bottleneck, pricing_.price(shapes_[stages_[s]], modes_[s]).bottleneck_s);
     }
     const double predicted = pricing_.predict(longest.all_s, bottleneck);
-    if (predicted >= best_) return;
-    best_ = predicted;
-    best_stages_ = stages_;
+    best_ = std::min(best_, predicted);
   }
 
   Paths path(std::size_t s, std::vector<std::optional<Paths>>& paths) const {
@@ -132,7 +136,6 @@ class BruteForce {
   std::vector<int> heights_;
   std::vector<StageMode> modes_;
   double best_ = std::numeric_limits<double>::infinity();
-  std::vector<unsigned> best_stages_;
 };
 
 }  // namespace lamina::pipeline::test

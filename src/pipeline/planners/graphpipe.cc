@@ -19,6 +19,8 @@ constexpr double kMargin = 0.04;
 
 bool faster(const JudgedPlan& a, const JudgedPlan& b) { return a.iteration_s < b.iteration_s; }
 
+constexpr double kMostPasses = 2e5;  // to simulate, at each slack
+
 // Simulates the most promising of one view, as many as take a moment. Predictions are seldom too
 // long: when one is longer than the best simulated time, those behind it are not looked at.
 class Simulations {
@@ -27,19 +29,16 @@ class Simulations {
       : computation_(computation), cluster_(cluster) {}
 
   void run(const std::vector<Candidate>& candidates, int view) {
-    constexpr double kMostPasses = 2e5, kTrusted = 1.03;
+    constexpr double kTrusted = 1.03;
     constexpr int kMostPlans = 12;
-    double passes = 0.0, best_s = std::numeric_limits<double>::infinity();
+    double simulated = 0.0, best_s = std::numeric_limits<double>::infinity();
     int plans = 0;
     for (const Candidate& candidate : candidates) {
       if (candidate.view != view) continue;
       if (candidate.predicted_s > kTrusted * best_s || plans == kMostPlans) break;
       if (!seen_.insert(to_json(candidate.plan)).second) continue;
-      for (const Stage& stage : candidate.plan.stages) {
-        passes +=
-            static_cast<double>(stage.devices.size()) * candidate.plan.batch / stage.micro_batch;
-      }
-      if (plans > 0 && passes > kMostPasses) break;
+      simulated += passes(candidate.plan);
+      if (plans > 0 && simulated > kMostPasses) break;
       judged_.push_back(best_slack(computation_, cluster_, candidate.plan));
       best_s = std::min(best_s, judged_.back().iteration_s);
       ++plans;
@@ -93,7 +92,10 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
   const std::vector<JudgedPlan> judged = simulations.take();
   JudgedPlan best = judged.front();
   constexpr std::size_t kRefined = 4;
+  double simulated = 0.0;
   for (std::size_t j = 0; j < std::min(kRefined, judged.size()); ++j) {
+    simulated += passes(judged[j].plan);
+    if (j > 0 && simulated > kMostPasses) break;
     for (const Plan& plan : refined(computation, cluster, judged[j].plan)) {
       if (estimated_seconds(computation, cluster, plan) >= best.iteration_s) continue;
       best = std::min(best, best_slack(computation, cluster, plan), faster);

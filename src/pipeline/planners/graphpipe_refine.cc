@@ -18,6 +18,7 @@ using Index = std::size_t;
 Index at(int i) { return static_cast<Index>(i); }
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr int kMostSlack = 8;
+constexpr double kManyPasses = 5e4;  // so that each simulation takes long
 
 bool one_node(const Cluster& cluster, const Stage& a, const Stage& b) {
   const int node = cluster.devices[at(a.devices.front())].node;
@@ -219,6 +220,14 @@ Plan with_slack(const Computation& computation, const Cluster& cluster, Plan pla
   return plan;
 }
 
+double passes(const Plan& plan) {
+  double count = 0.0;
+  for (const Stage& stage : plan.stages) {
+    count += static_cast<double>(stage.devices.size()) * plan.batch / stage.micro_batch;
+  }
+  return count;
+}
+
 JudgedPlan best_slack(const Computation& computation, const Cluster& cluster, const Plan& plan) {
   const auto judge = [&](int slack) {
     Plan next = with_slack(computation, cluster, plan, slack);
@@ -228,8 +237,9 @@ JudgedPlan best_slack(const Computation& computation, const Cluster& cluster, co
   constexpr double kNear = 1.002;
   const JudgedPlan none = judge(0);
   if (none.iteration_s <= kNear * estimated_seconds(computation, cluster, plan)) return none;
-  const JudgedPlan most = judge(kMostSlack);
+  JudgedPlan most = judge(kMostSlack);
   if (none.iteration_s <= kNear * most.iteration_s) return none;
+  if (passes(plan) > kManyPasses) return most;
   for (int slack = 1; slack < kMostSlack; slack *= 2) {
     JudgedPlan some = judge(slack);
     if (some.iteration_s <= kNear * most.iteration_s) return some;

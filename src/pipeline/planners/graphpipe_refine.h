@@ -25,7 +25,10 @@ struct JudgedPlan {
   Plan plan;
   double iteration_s = 0.0;  // simulated
 };
-// The plan with the slack that makes it fastest: the smallest that comes near.
+// Forward passes of an iteration, on all devices.
+double passes(const Plan& plan);
+// The plan with the slack that makes it fastest: the smallest that comes near; of plans with many
+// passes, none or the most.
 JudgedPlan best_slack(const Computation& computation, const Cluster& cluster, const Plan& plan);
 
 }  // namespace lamina::pipeline

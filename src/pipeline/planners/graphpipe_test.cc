@@ -1,7 +1,10 @@
 // GraphPipe's planner against brute force, chains and closed forms.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <string>
 
 #include "base/rng.h"
 #include "lamina/error.h"
@@ -9,6 +12,8 @@
 #include "pipeline/planners.h"
 #include "pipeline/planners/brute_force_for_test.h"
 #include "pipeline/planners/graphpipe_candidates.h"
+#include "pipeline/planners/sample_space_for_test.h"
+#include "pipeline/planners/series_parallel.h"
 #include "pipeline/random_plan_for_test.h"
 
 using namespace lamina;
@@ -30,6 +35,19 @@ Plan plan_of(const Computation& net, const Cluster& cluster, const PlanOptions& 
   const Planned planned = make_plan(net, cluster, PlannerKind::kGraphPipe, options);
   REQUIRE_MESSAGE(planned.plan, planned.reason);
   return *planned.plan;
+}
+
+// Forks of more branches have more orders than the search tries.
+bool has_wide_fork(const SpTree& tree) {
+  constexpr std::size_t kAllOrders = 3;
+  if (tree.kind == SpTree::Kind::kParallel && tree.children.size() > kAllOrders) return true;
+  return std::any_of(tree.children.begin(), tree.children.end(), has_wide_fork);
+}
+
+double best_prediction(const Computation& net, const Cluster& cluster, const PlanOptions& options) {
+  const Candidates found = find_candidates(net, cluster, options, Deadline(0.0), 0.0);
+  REQUIRE(!found.list.empty());
+  return found.list.front().predicted_s;
 }
 
 }  // namespace
@@ -58,10 +76,9 @@ TEST_CASE("predictions are no better than all acyclic partitions, and mostly as 
     const Computation net = test::series_parallel_network(count, rng);
     const Cluster cluster = cluster_of(static_cast<int>(rng.integer(2, 5)));
     const PlanOptions options{.batch = 8, .micro_batch = count <= 6 && rng.chance(0.5) ? 2 : 1};
-    const Candidates found = find_candidates(net, cluster, options, Deadline(0.0), 0.0);
     const Pricing pricing(net, equal_devices(cluster), options, options.micro_batch);
     const double least = test::BruteForce(net, pricing).best();
-    const double ours = found.list.front().predicted_s;
+    const double ours = best_prediction(net, cluster, options);
     CHECK(ours >= least * (1.0 - 1e-9));
     equal += ours <= least * (1.0 + 1e-9) ? 1 : 0;
     gaps += ours / least - 1.0;
@@ -69,4 +86,127 @@ TEST_CASE("predictions are no better than all acyclic partitions, and mostly as 
   MESSAGE(equal << " of " << kRounds << " equal, mean gap " << gaps / kRounds);
   CHECK(equal > 75);
   CHECK(gaps / kRounds < 0.01);
+}
+
+TEST_CASE("no partition of its space is better than what the search finds") {
+  Rng rng(2);
+  for (int round = 0; round < 40; ++round) {
+    const Computation net = test::series_parallel_network(static_cast<int>(rng.integer(4, 9)), rng);
+    const SpTree tree = decompose(net, Untangle::kStrata).tree;
+    if (has_wide_fork(tree)) continue;
+    Cluster cluster = cluster_of(static_cast<int>(rng.integer(2, 5)));
+    PlanOptions options{.batch = 8, .micro_batch = rng.chance(0.5) ? 2 : 1};
+    if (rng.chance(0.3)) options.schedule = ScheduleKind::kSplit;
+    const double found = best_prediction(net, cluster, options);
+    const Pricing pricing(net, equal_devices(cluster), options, options.micro_batch);
+    test::BruteForce judge(net, pricing);
+    for (int draw = 0; draw < 1500; ++draw) {
+      const std::vector<unsigned> stages = test::SpaceSample(rng).draw(tree);
+      if (stages.size() > cluster.devices.size()) continue;
+      CHECK(judge.best_of(stages) >= found * (1.0 - 1e-9));
+    }
+  }
+}
+
+TEST_CASE("chains: the best of all partitions, with bounded memory and recomputation too") {
+  Rng rng(3);
+  int planned = 0;
+  for (int round = 0; round < 40; ++round) {
+    Computation net = test::series_parallel_network(static_cast<int>(rng.integer(2, 7)), rng);
+    net.edges.clear();
+    for (int i = 1; i < static_cast<int>(net.operators.size()); ++i) {
+      net.edges.push_back({i - 1, i, 0.0});
+    }
+    Cluster cluster = cluster_of(static_cast<int>(rng.integer(2, 4)));
+    const PlanOptions options{.batch = 8,
+                              .micro_batch = rng.chance(0.5) ? 2 : 1,
+                              .recompute = rng.chance(0.5),
+                              .shard_optimizer = rng.chance(0.5)};
+    const double memory_bytes = rng.uniform(10.0, 40.0);
+    for (DeviceSpec& device : cluster.devices) device.memory_bytes = memory_bytes;
+    const Pricing pricing(net, equal_devices(cluster), options, options.micro_batch);
+    const double least = test::BruteForce(net, pricing).best();
+    const Candidates found = find_candidates(net, cluster, options, Deadline(0.0), 0.0);
+    CHECK(found.list.empty() == std::isinf(least));
+    if (found.list.empty()) continue;
+    ++planned;
+    CHECK(found.list.front().predicted_s == doctest::Approx(least));
+  }
+  CHECK(planned > 10);
+}
+
+TEST_CASE("never slower than the planners of chains") {
+  Rng rng(4);
+  for (int round = 0; round < 12; ++round) {
+    const auto count = static_cast<int>(rng.integer(6, 16));
+    Computation net = rng.chance(0.5) ? test::series_parallel_network(count, rng)
+                                      : test::random_network(count, {1.0, 1.2, 0.8}, rng);
+    for (Edge& edge : net.edges) edge.bytes = 1.0;
+    const auto devices = static_cast<int>(rng.integer(2, 6));
+    const Cluster cluster = uniform_cluster(devices, 1e9, {20.0, 0.01}, rng.chance(0.5) ? 2 : 8);
+    const PlanOptions options{.batch = 16};
+    const double ours = iteration_seconds(net, cluster, plan_of(net, cluster, options));
+    for (const PlannerKind kind : {PlannerKind::kChain, PlannerKind::kLinear, PlannerKind::kIdeals,
+                                   PlannerKind::kAlpa, PlannerKind::kPiper}) {
+      const Planned other = make_plan(net, cluster, kind, options);
+      if (!other.plan) continue;
+      CAPTURE(name(kind));
+      CHECK(ours <= iteration_seconds(net, cluster, *other.plan) * (1.0 + 1e-9));
+    }
+  }
+}
+
+TEST_CASE("unequal devices: a slow one is used only where it helps") {
+  const Computation net = test::towers_network({2, 4, 0.0});
+  Cluster cluster = cluster_of(4);
+  cluster.devices[3].speed = 0.01;
+  const Plan plan = plan_of(net, cluster, {.batch = 16});
+  for (const Stage& stage : plan.stages) {
+    CHECK(std::count(stage.devices.begin(), stage.devices.end(), 3) == 0);
+  }
+  cluster.devices[3].speed = 1.0;
+  const double even = iteration_seconds(net, cluster, plan_of(net, cluster, {.batch = 16}));
+  CHECK(even < iteration_seconds(net, cluster, plan));
+}
+
+TEST_CASE("stages with several devices stay within a node") {
+  Computation net = test::towers_network({2, 2, 0.0});
+  for (Operator& op : net.operators) op.parameter_bytes = 10.0;
+  Cluster cluster = uniform_cluster(8, 1e9, {1000.0, 0.0}, 4);
+  cluster.between.bytes_per_s = 0.1;
+  const Plan plan = plan_of(net, cluster, {.batch = 32, .micro_batch = 4});
+  for (const Stage& stage : plan.stages) {
+    for (const int device : stage.devices) CHECK(device / 4 == stage.devices.front() / 4);
+  }
+}
+
+TEST_CASE("what cannot be planned is said") {
+  Rng rng(5);
+  const Computation net = test::series_parallel_network(6, rng);
+  Cluster cluster = uniform_cluster(2, 1.0, {1e9, 0.0}, 2);
+  const Planned none = make_plan(net, cluster, PlannerKind::kGraphPipe, {.batch = 8});
+  CHECK(!none.plan);
+  CHECK(none.reason == "no plan fits the memory of the 2 devices");
+}
+
+TEST_CASE("profiles of PipeDream") {
+  const char* folder = std::getenv("LAMINA_PIPELINE_GRAPHS");
+  if (folder == nullptr) {
+    MESSAGE("skipped: LAMINA_PIPELINE_GRAPHS does not name a folder with pipedream/*.txt");
+    return;
+  }
+  for (const char* name : {"vgg16", "gnmt", "nasnetamobile"}) {
+    CAPTURE(name);
+    const Computation net =
+        load_computation(std::string(folder) + "/pipedream/" + name + ".txt", 64.0);
+    const Cluster cluster = uniform_cluster(8, 16e9, {12.5e9, 5e-6}, 8);
+    const PlanOptions options{.batch = 128};
+    const Planned alpa = make_plan(net, cluster, PlannerKind::kAlpa, options);
+    const Planned ours = make_plan(net, cluster, PlannerKind::kGraphPipe, options);
+    REQUIRE(ours.plan);
+    REQUIRE(alpa.plan);
+    CHECK(iteration_seconds(net, cluster, *ours.plan) <=
+          iteration_seconds(net, cluster, *alpa.plan) * (1.0 + 1e-9));
+    CHECK(ours.search_s < 60.0);
+  }
 }
