@@ -1,0 +1,97 @@
+// lamina train: pipelines give the losses of one another, write what was run, go on from each
+// other's checkpoints, and refuse what does not fit.
+#include "lamina/train.h"
+
+#include <doctest/doctest.h>
+
+#include "base/json.h"
+#include "lamina/pipeline.h"
+#include "sandbox.h"
+
+using namespace lamina;
+using namespace lamina::test;
+
+namespace {
+
+const std::string kModel = R"(lamina 1
+graph small[N: 1..64](x: f32[N, 6], target: f32[N, 1], weight a: f32[6, 8], weight b: f32[8, 8],
+    weight c: f32[8, 1]) {
+  one = matmul(x, a)
+  first = tanh(one)
+  two = matmul(first, b)
+  second = tanh(two)
+  three = matmul(second, c)
+  error = sub(three, target)
+  square = mul(error, error)
+  loss = mean(square)
+  return loss
+}
+)";
+
+std::vector<double> losses(const Sandbox& box, const std::string& log) {
+  std::vector<double> result;
+  for (const train::LogEntry& entry : train::load_loss_log(box.path(log))) {
+    if (!entry.test) result.push_back(entry.loss);
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("train: a pipeline of threads, its files, and going on with more ranks") {
+  const Sandbox box;
+  write_all(box.path("small.lam"), kModel);
+  const std::string common =
+      "train $/small.lam --samples 32 --batch 8 --micro-batch 2 --planner chain --threads 1 "
+      "--checkpoints $/saved --checkpoint-every 5 --json $/report.json ";
+  Outcome outcome =
+      box.lamina(common +
+                 "--steps 10 --devices 2 --log $/two.jsonl --write-plan $/plan.json "
+                 "--write-schedule $/lists.txt --trace $/trace.json --svg $/loss.svg");
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  const Json report = Json::parse(read_all(box.path("report.json")));
+  CHECK(report.at("steps").integer() == 10);
+  REQUIRE(report.at("ranks").array().size() == 2);
+  for (const Json& rank : report.at("ranks").array()) {
+    CHECK(rank.at("peak_bytes").real() > 0.0);
+    CHECK(rank.at("peak_bytes").real() <= rank.at("predicted_bytes").real());
+  }
+  CHECK(pipeline::load_plan(box.path("plan.json")).stages.size() == 2);
+  CHECK(read_all(box.path("lists.txt")).starts_with("0: F0.0 SF0.0:0"));
+  CHECK(Json::parse(read_all(box.path("trace.json"))).find("traceEvents") != nullptr);
+  CHECK(read_all(box.path("loss.svg")).find("<svg") != std::string::npos);
+
+  // Ten more steps, in another number of stages.
+  outcome = box.lamina(common + "--steps 20 --devices 3 --resume --log $/two.jsonl");
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  const std::string fresh =
+      "train $/small.lam --samples 32 --batch 8 --micro-batch 2 --planner chain --threads 1 ";
+  outcome =
+      box.lamina(fresh + "--steps 20 --devices 2 --pipeline-schedule split --log $/all.jsonl");
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  const std::vector<double> two = losses(box, "two.jsonl"), all = losses(box, "all.jsonl");
+  REQUIRE(two.size() == 20);
+  REQUIRE(all.size() == 20);
+  for (std::size_t i = 0; i < two.size(); ++i)
+    CHECK(two[i] == doctest::Approx(all[i]).epsilon(1e-4));
+}
+
+TEST_CASE("train: what does not fit") {
+  const Sandbox box;
+  write_all(box.path("small.lam"), kModel);
+  const std::string train = "train $/small.lam --samples 32 --steps 2 --threads 1 ";
+  REQUIRE(
+      box.lamina(train + "--batch 8 --devices 2 --planner chain --write-plan $/plan.json").status ==
+      0);
+  box.refuses(train + "--batch 16 --devices 2 --plan $/plan.json", 2,
+              "the plan is for batches of 8 samples, not of 16");
+  box.refuses(train + "--batch 8 --devices 1 --plan $/plan.json", 2, "there is no device 1");
+  box.refuses(train + "--batch 8 --micro-batch 3 --devices 2", 2, "3");
+  box.refuses(train + "--batch 8 --devices 2 --memory 100", 5, "small");
+  box.refuses(train + "--batch 8 --devices 2 --bf16", 4, "bf16");
+  const std::string plan = read_all(box.path("plan.json"));
+  write_all(box.path("short.json"), plan.substr(0, plan.size() / 2));
+  box.refuses(train + "--batch 8 --devices 2 --plan $/short.json", 2, "short.json");
+  box.refuses(train + "--devices 2 --restarts 1", 2, "--restarts is for --ranks");
+  box.refuses("train nothing.lam", 3, "nothing.lam");
+}
