@@ -213,6 +213,35 @@ std::vector<bool> independent_of(const Graph& graph, const std::set<Value>& valu
   return independent;
 }
 
+void move_up(Graph& graph, const std::set<NodeId>& nodes) {
+  std::vector<NodeId> place(graph.nodes.size(), -1);
+  std::vector<Node> sorted;
+  const auto emit = [&](NodeId n) {
+    place[at(n)] = static_cast<NodeId>(sorted.size());
+    sorted.push_back(std::move(graph.nodes[at(n)]));
+    for (Value& v : sorted.back().inputs) v.node = place[at(v.node)];
+  };
+  const auto can_run = [&](NodeId n) {
+    const std::vector<Value>& inputs = graph.nodes[at(n)].inputs;
+    return place[at(n)] < 0 && std::all_of(inputs.begin(), inputs.end(),
+                                           [&](Value v) { return place[at(v.node)] >= 0; });
+  };
+  for (const Input& input : graph.inputs) emit(input.node);
+  for (NodeId n = 0; n < static_cast<NodeId>(place.size()); ++n) {
+    if (place[at(n)] < 0 && !nodes.contains(n)) emit(n);
+    for (const NodeId early : nodes) {
+      if (can_run(early)) emit(early);
+    }
+  }
+  graph.nodes = std::move(sorted);
+  for (Input& input : graph.inputs) input.node = place[at(input.node)];
+  for (Output& output : graph.outputs) output.value.node = place[at(output.value.node)];
+  for (Update& update : graph.updates) {
+    update.state = place[at(update.state)];
+    update.next.node = place[at(update.next.node)];
+  }
+}
+
 std::int64_t bytes_of(const Type& type) {
   const auto shape = constant_shape(type.shape);
   check(shape.has_value(), "the shape {} is not constant", to_string(type.shape));

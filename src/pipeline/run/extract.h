@@ -35,6 +35,10 @@ std::vector<bool> nodes_between(const Graph& graph, const std::set<Value>& given
 // By node: depends on none of these values.
 std::vector<bool> independent_of(const Graph& graph, const std::set<Value>& values);
 
+// Puts these nodes right behind the last one that they read, and inputs in front: what the nodes
+// read then need not be kept for them.
+void move_up(Graph& graph, const std::set<NodeId>& nodes);
+
 // Of a value of constant shape.
 std::int64_t bytes_of(const Type& type);
 

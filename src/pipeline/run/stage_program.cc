@@ -406,6 +406,10 @@ class StageCutter {
         result.graph.outputs.push_back(all[k]);
       }
     }
+    // A gradient is added when it is there, so that no two of them are kept.
+    std::set<NodeId> sums;
+    for (const Update& update : result.graph.updates) sums.insert(update.next.node);
+    move_up(result.graph, sums);
     return result;
   }
 
