@@ -85,7 +85,7 @@ class Scan {
  private:
   static constexpr double kTightest = 1.03, kLoosest = 100.0;  // times the first floor
   static constexpr double kStep = 1.2;
-  static constexpr double kSlop = 2e-4, kLeastGain = 2e-3;  // of the wanted time
+  static constexpr double kSlop = 5e-4, kLeastGain = 2e-3;  // of the wanted time
   static constexpr double kLeastMemory = 0.3;               // of a device's
 
   // Tight bounds first: they are soon decided, and the first plan found makes all others easier.

@@ -56,10 +56,11 @@ struct Paths {
     return {std::max(forward_s, other.forward_s), std::max(back_s, other.back_s),
             std::max(all_s, other.all_s)};
   }
-  // Whether all are no longer, but for so much.
+  // Whether all are no longer, but for so much. With slop those there and back stand for those
+  // there too, whose share of them is much the same everywhere.
   bool covers(const Paths& other, double slop_s) const {
-    return forward_s <= other.forward_s + slop_s && back_s <= other.back_s + slop_s &&
-           all_s <= other.all_s + slop_s;
+    return back_s <= other.back_s + slop_s && all_s <= other.all_s + slop_s &&
+           (slop_s > 0.0 || forward_s <= other.forward_s);
   }
 };
 

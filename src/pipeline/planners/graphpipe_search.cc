@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/check.h"
@@ -15,7 +16,7 @@ using Index = std::size_t;
 Index at(int i) { return static_cast<Index>(i); }
 
 // Places where the bundles of all forks may be cut, and those of one fork at least.
-constexpr int kMostCuts = 512, kFewestCuts = 8;
+constexpr int kMostCuts = 256, kFewestCuts = 8;
 constexpr int kMostCutsOfBundle = 48;
 // Items of a bundle of several branches. What would need longer ones is left to the search over all
 // operators in a line.
@@ -100,7 +101,8 @@ void StageSearch::insert(Front& front, const Label& label, const Step& step) {
   for (const Label& other : front) {
     if (covers(other, label, limits_.slop_s)) return;
   }
-  std::erase_if(front, [&](const Label& other) { return covers(label, other, 0.0); });
+  const double least_slop_s = std::min(limits_.slop_s, std::numeric_limits<double>::min());
+  std::erase_if(front, [&](const Label& other) { return covers(label, other, least_slop_s); });
   front.push_back(label);
   front.back().plan = static_cast<int>(steps_.size());
   steps_.push_back(step);
