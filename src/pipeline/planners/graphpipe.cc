@@ -91,7 +91,7 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
   for (int view = 0; view < candidates.views; ++view) simulations.run(candidates.list, view);
   const std::vector<JudgedPlan> judged = simulations.take();
   JudgedPlan best = judged.front();
-  constexpr std::size_t kRefined = 4;
+  constexpr std::size_t kRefined = 8;
   double simulated = 0.0;
   for (std::size_t j = 0; j < std::min(kRefined, judged.size()); ++j) {
     simulated += passes(judged[j].plan);

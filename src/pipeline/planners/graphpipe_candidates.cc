@@ -185,6 +185,8 @@ std::vector<DeviceView> device_views(const Cluster& cluster) {
   return views;
 }
 
+namespace {
+
 // Forks that take less than this share of the time are put in a line. Where the best plan for a
 // line has few stages, there is little to gain from branches that are small parts of a stage.
 double least_fork(const std::vector<Candidate>& found, int devices) {
@@ -196,41 +198,93 @@ double least_fork(const std::vector<Candidate>& found, int devices) {
   return std::max(1.0 / devices, std::clamp(0.5 / stages, 1.0 / 16.0, 1.0 / 8.0));
 }
 
-Candidates find_candidates(const Computation& computation, const Cluster& cluster,
-                           const PlanOptions& options, const Deadline& deadline, double margin) {
-  const SpTree line = line_of(computation);
-  const SpTree tree = decompose(computation, Untangle::kStrata).tree;
-  Candidates result;
-  for (const DeviceView& view : device_views(cluster)) {
+// The searches of one view after another.
+class Finder {
+ public:
+  Finder(const Computation& computation, const Cluster& cluster, const PlanOptions& options,
+         const Deadline& deadline, double margin)
+      : computation_(computation),
+        cluster_(cluster),
+        options_(options),
+        deadline_(deadline),
+        margin_(margin),
+        line_(line_of(computation)),
+        tree_(decompose(computation, Untangle::kStrata).tree) {}
+
+  void add(const DeviceView& view) {
     constexpr int kMany = 512, kOfDevice = 16;
     const int most = std::clamp(kOfDevice * view.equal.count, 4 * kFew, kMany);
-    Scan scan(computation, cluster, options, view);
-    const auto search = [&](const SpTree& pieces) {
-      Space space(computation, pieces, splits(options.schedule));
-      for (const int size : micro_batches(options)) {
-        // All samples at once make no pipeline: that is left to the line.
-        if (size == options.batch && space.forks() > 0 && space.pieces() > kFew) continue;
-        scan.run(space, size, margin, deadline);
-      }
-    };
-    search(in_pieces(computation, line, most));
-    if (tree != line) {
-      const double least_s = least_fork(scan.found(), view.equal.count) * seconds(computation);
-      const bool is_small = count_leaves(tree) <= kFew;
-      const SpTree fine = is_small ? tree : without_small_forks(computation, tree, least_s);
-      search(in_pieces(computation, fine, most));
+    Scan scan(computation_, cluster_, options_, view);
+    search(scan, in_pieces(computation_, line_, most));
+    if (tree_ == line_) {
+      keep(scan);
+      return;
     }
-    for (const Candidate& candidate : scan.found()) {
-      result.list.push_back(candidate);
-      result.list.back().view = result.views;
-    }
-    ++result.views;
-    result.states += scan.states();
+    const double least_s = least_fork(scan.found(), view.equal.count) * seconds(computation_);
+    const bool is_small = count_leaves(tree_) <= kFew;
+    const SpTree fine = is_small ? tree_ : without_small_forks(computation_, tree_, least_s);
+    const SpTree pieces = in_pieces(computation_, fine, most);
+    search(scan, pieces);
+    keep(scan);
+    if (view.equal.count < 2 || scan.found().empty() || !best_is_one_stage(scan)) return;
+    // One stage of all devices leaves no room for plans that only come to be better when joins are
+    // split from the branches that they share devices with.
+    DeviceView apart = view;
+    apart.equal.most_of_stage = view.equal.count / 2;
+    Scan others(computation_, cluster_, options_, apart);
+    search(others, pieces);
+    keep(others);
   }
-  std::stable_sort(result.list.begin(), result.list.end(),
-                   [](const auto& a, const auto& b) { return a.predicted_s < b.predicted_s; });
-  result.stopped = deadline.passed();
-  return result;
+
+  Candidates take() {
+    std::stable_sort(result_.list.begin(), result_.list.end(),
+                     [](const auto& a, const auto& b) { return a.predicted_s < b.predicted_s; });
+    result_.stopped = deadline_.passed();
+    return std::move(result_);
+  }
+
+ private:
+  void search(Scan& scan, const SpTree& pieces) const {
+    Space space(computation_, pieces, splits(options_.schedule));
+    for (const int size : micro_batches(options_)) {
+      // All samples at once make no pipeline: that is left to the line.
+      if (size == options_.batch && space.forks() > 0 && space.pieces() > kFew) continue;
+      scan.run(space, size, margin_, deadline_);
+    }
+  }
+
+  void keep(const Scan& scan) {
+    for (const Candidate& candidate : scan.found()) {
+      result_.list.push_back(candidate);
+      result_.list.back().view = result_.views;
+    }
+    ++result_.views;
+    result_.states += scan.states();
+  }
+
+  static bool best_is_one_stage(const Scan& scan) {
+    const auto best = std::min_element(
+        scan.found().begin(), scan.found().end(),
+        [](const auto& a, const auto& b) { return a.predicted_s < b.predicted_s; });
+    return best->plan.stages.size() == 1;
+  }
+
+  const Computation& computation_;
+  const Cluster& cluster_;
+  const PlanOptions& options_;
+  const Deadline& deadline_;
+  double margin_;
+  SpTree line_, tree_;
+  Candidates result_;
+};
+
+}  // namespace
+
+Candidates find_candidates(const Computation& computation, const Cluster& cluster,
+                           const PlanOptions& options, const Deadline& deadline, double margin) {
+  Finder finder(computation, cluster, options, deadline, margin);
+  for (const DeviceView& view : device_views(cluster)) finder.add(view);
+  return finder.take();
 }
 
 }  // namespace lamina::pipeline

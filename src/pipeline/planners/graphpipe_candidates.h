@@ -22,7 +22,7 @@ std::vector<DeviceView> device_views(const Cluster& cluster);
 
 struct Candidate {
   double predicted_s = 0.0;
-  int view = 0;  // of device_views()
+  int view = 0;  // of the searches
   Plan plan;     // fits the memory
 };
 struct Candidates {

@@ -27,7 +27,8 @@ bool splits(ScheduleKind schedule) {
 Pricing::Pricing(const Computation& computation, const EqualDevices& devices,
                  const PlanOptions& options, int micro_batch)
     : computation_(computation), devices_(devices), options_(options), micro_batch_(micro_batch) {
-  for (int degree = 1; degree <= std::min(micro_batch, devices.count); ++degree) {
+  const int most = std::min({micro_batch, devices.count, devices.most_of_stage});
+  for (int degree = 1; degree <= most; ++degree) {
     if (micro_batch % degree == 0) degrees_.push_back(degree);
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct EqualDevices {
   Link edges;  // between stages
   Link inside, between;
   int per_node = 1;  // degrees up to this are within a node
+  int most_of_stage = std::numeric_limits<int>::max();
 };
 
 // How a stage runs.
