@@ -56,8 +56,8 @@ struct PipelineOptions {
 // What a rank did and held, beside what the plan says.
 struct RankReport {
   std::vector<int> stages;
-  double busy = 0.0;        // share of the last iteration's time in passes
-  double peak_bytes = 0.0;  // of all tensors and of the programs' arenas
+  double busy = 0.0;             // share of the last iteration's time in passes
+  double peak_bytes = 0.0;       // of all tensors and of the programs' arenas
   double predicted_bytes = 0.0;  // at most, by the plan's limits and the programs of its stages
   double planned_bytes = 0.0;    // by device_memory(), from the costs of operators
 };

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "graph/channels_last.h"
 #include "graph/expression.h"
 #include "graph/op_def.h"
 #include "pipeline/pass_memory.h"
@@ -370,7 +371,11 @@ class InferenceBuilder : public Builder {
 GraphComputation graph_computation(const train::Network& network, const PassTime& seconds,
                                    const PassSizes& passes) {
   train::validate(network);
-  return TrainingBuilder(network, seconds, passes).build();
+  // Stages run in the layout in which convolutions and their gradients are fast.
+  std::optional<ChannelsLast> moved = channels_last(network.graph);
+  if (!moved) return TrainingBuilder(network, seconds, passes).build();
+  const train::Network last{network.name, std::move(moved->graph), network.frozen};
+  return TrainingBuilder(last, seconds, passes).build();
 }
 
 GraphComputation graph_computation(const Graph& model, const PassTime& seconds,

@@ -11,6 +11,7 @@
 #include "graph/simplify.h"
 #include "pipeline/run/edges.h"
 #include "pipeline/run/extract.h"
+#include "pipeline/run/stage_device.h"
 
 namespace lamina::pipeline {
 namespace {
@@ -28,7 +29,7 @@ double input_bytes(const Graph& graph, std::size_t i) {
 }
 
 double arena_bytes(const Graph& graph) {
-  const lower::Lowered lowered = lower::lower(lower::absorb_transposes(simplify(graph)));
+  const lower::Lowered lowered = lower::lower(lower::absorb_transposes(as_compiled(graph)));
   return static_cast<double>(lower::plan_storages(lowered, {}).bytes);
 }
 

@@ -5,6 +5,8 @@
 #include <set>
 
 #include "base/check.h"
+#include "exec/lower/fuse.h"
+#include "graph/simplify.h"
 
 namespace lamina::pipeline {
 namespace {
@@ -34,6 +36,8 @@ bool lives_in_micro_batch(Port::Kind kind) {
 
 }  // namespace
 
+Graph as_compiled(const Graph& pass) { return lower::fuse_chains(simplify(pass)); }
+
 StageDevice::StageDevice(const StageProgram& program, const StageDeviceOptions& options,
                          Ledger& ledger)
     : program_(program), ledger_(ledger), weights_(program.weights.size()) {
@@ -53,7 +57,7 @@ void StageDevice::add_pass(Kind kind, const PassProgram& program,
   RunOptions run = options.run;
   run.arena = ledger_.arena();
   run.max_compiles = std::max(run.max_compiles, 100000);  // a stage may be a whole network
-  pass.compiled = compile(program.graph, find_device(options.device), run);
+  pass.compiled = compile(as_compiled(program.graph), find_device(options.device), run);
   pass.shapes = output_shapes(program.graph);
 }
 

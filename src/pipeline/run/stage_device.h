@@ -24,6 +24,9 @@ struct MicroBatch {
   Tensor loss;
 };
 
+// What a pass is compiled from: element-wise chains are single passes over memory.
+Graph as_compiled(const Graph& pass);
+
 struct StageDeviceOptions {
   std::string device = "cpu";
   RunOptions run;
