@@ -2,6 +2,7 @@
 // there is something to learn: a sample's score is a random weighted sum of its values, squashed to
 // (0, 1); a real target is the score, a class is the score's part of the classes.
 #include <cmath>
+#include <unordered_map>
 
 #include "base/check.h"
 #include "base/hash.h"
@@ -62,8 +63,8 @@ class Synthetic final : public Dataset {
 
   NamedTensors batch(std::span<const std::int64_t> samples) const override {
     check_samples(samples, size_);
-    std::vector<std::vector<double>> values(sources_.size());
-    for (const std::int64_t sample : samples) add_sample(first_ + sample, values);
+    Values values(sources_.size());
+    for (const std::int64_t sample : samples) append(first_ + sample, values);
     NamedTensors result;
     for (std::size_t s = 0; s < sources_.size(); ++s) {
       Shape shape = sources_[s].row;
@@ -74,12 +75,33 @@ class Synthetic final : public Dataset {
   }
 
  private:
+  using Values = std::vector<std::vector<double>>;  // by source
+
+  // Drawing takes longer than a small network does: samples are remembered.
+  void append(std::int64_t sample, Values& values) const {
+    const auto found = known_.find(sample);
+    if (found == known_.end()) {
+      Values drawn(sources_.size());
+      draw(sample, drawn);
+      append(drawn, values);
+      for (const std::vector<double>& of_source : drawn) remembered_ += std::ssize(of_source);
+      if (remembered_ < kMostRemembered) known_.emplace(sample, std::move(drawn));
+    } else {
+      append(found->second, values);
+    }
+  }
+  static void append(const Values& sample, Values& values) {
+    for (std::size_t s = 0; s < sample.size(); ++s) {
+      values[s].insert(values[s].end(), sample[s].begin(), sample[s].end());
+    }
+  }
+
   // Weights of the score: one number for each place, the same for all samples.
   double weight(std::size_t source, std::int64_t element) const {
     return Rng(seed_).split(source + 1).split(static_cast<std::uint64_t>(element)).normal();
   }
 
-  void add_sample(std::int64_t sample, std::vector<std::vector<double>>& values) const {
+  void draw(std::int64_t sample, Values& values) const {
     double score = 0.0;
     std::int64_t count = 0;
     const Rng stream = Rng(seed_).split(0).split(static_cast<std::uint64_t>(sample));
@@ -103,7 +125,7 @@ class Synthetic final : public Dataset {
     add_targets(1.0 / (1.0 + std::exp(-2.0 * score)), values);
   }
 
-  void add_targets(double score, std::vector<std::vector<double>>& values) const {
+  void add_targets(double score, Values& values) const {
     for (std::size_t s = 0; s < sources_.size(); ++s) {
       const Source& source = sources_[s];
       if (!source.target) continue;
@@ -120,6 +142,9 @@ class Synthetic final : public Dataset {
   std::uint64_t seed_;
   std::int64_t first_;  // tests have samples behind those of training
   std::int64_t size_;
+  static constexpr std::int64_t kMostRemembered = 1 << 25;  // numbers
+  mutable std::unordered_map<std::int64_t, Values> known_;
+  mutable std::int64_t remembered_ = 0;
 };
 
 Source source_of(const Graph& graph, const Input& input) {
