@@ -3,8 +3,8 @@
 
   bench/planner_growth.py GROWTH.svg [--profiles FOLDER] [--program build/release/lamina]
 
-MMT (129 operators) on 8 to 1,024 devices; with --profiles, a folder of PipeDream's profiles, each of
-them on 32 devices. Writes bench/results/planner_growth.json. Both axes of the picture are
+MMT (129 operators) on 8 to 1,024 devices; with --profiles, a folder of PipeDream's profiles, each
+of them on 32 devices. Writes bench/results/planner_growth.json. Both axes of the picture are
 logarithmic.
 """
 import argparse
@@ -73,13 +73,15 @@ def main():
     parser.add_argument("--profiles", type=pathlib.Path)
     parser.add_argument("--program", default=ROOT / "build" / "release" / "lamina")
     args = parser.parse_args()
-    print("| network | devices | search s | states | stages | iteration s |\n|---|---|---|---|---|---|")
+    print("| network | devices | search s | states | stages | iteration s |")
+    print("|---|---|---|---|---|---|")
     machine = ("--machine", ROOT / "share" / "machines" / "a100.json")
     rows = [row("mmt", d, plan(args.program, "mmt", d, *machine)) for d in DEVICES]
     draw(rows, args.svg)
     for profile in sorted(args.profiles.glob("*.txt")) if args.profiles else []:
         rows.append(row(profile.stem, 32, plan(args.program, profile, 32, "--profile-batch", "64")))
-    (ROOT / "bench" / "results" / "planner_growth.json").write_text(json.dumps(rows, indent=1) + "\n")
+    results = ROOT / "bench" / "results" / "planner_growth.json"
+    results.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ def main():
     parser.add_argument("--program", default=ROOT / "build" / "release" / "lamina")
     args = parser.parse_args()
     rows = []
-    print("| network | ranks | steps | last loss | losses as on 4 ranks | test accuracy | samples/s |")
-    print("|---|---|---|---|---|---|---|")
+    print("| network | ranks | steps | last loss | losses as on 4 ranks | test accuracy | "
+          "samples/s |\n|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         for name in args.networks.split(","):
