@@ -7,8 +7,9 @@
 //   build/bench/bench_pipeline_claims [OUT.json [SECONDS_PER_SEARCH]]
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
-#include <map>
+#include <optional>
 
 #include "base/files.h"
 #include "base/json.h"

@@ -153,6 +153,9 @@ struct NetworkOptions {
     visit("frozen", self.frozen, "do not train weights whose names begin with one of these");
   }
 };
+// Adds the weights whose names begin with one of these to those that are not trained. Throws
+// kInvalidArgument for a beginning that no weight has.
+void freeze(train::Network& network, const std::vector<std::string>& beginnings);
 // Names in the order of the documentation.
 std::vector<std::string_view> network_names();
 // Throws kNotFound that lists the names, and kInvalidArgument that names an option which this

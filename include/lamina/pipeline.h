@@ -107,8 +107,8 @@ ScheduleKind parse_schedule_kind(std::string_view text);  // throws kInvalidArgu
 // Stages with the same devices take turns on them: interleaved pipelines, or a branch and the join
 // behind it, which need not wait for each other's tensors.
 struct Stage {
-  std::vector<int> operators;    // ascending
-  std::vector<int> devices;      // of the cluster
+  std::vector<int> operators;    // in topological order
+  std::vector<int> devices;      // of the cluster; their order says who has which share
   int micro_batch = 1;           // samples of one pass, of all devices together
   int in_flight = 1;             // micro-batches between their forward and their backward pass
   bool recompute = false;        // keeps only what comes in, and runs forward again

@@ -69,7 +69,8 @@ struct PipelineResult {
   double step_s = 0.0;       // median of the iterations but the first
   double predicted_s = 0.0;  // of an iteration, by the simulator and the costs of the plan
   std::vector<RankReport> ranks;
-  Simulated measured;  // the last iteration as it was, for chrome_trace(); without memory
+  // The last iteration as it was, for chrome_trace(): ranks and peak_bytes; iteration_s is step_s.
+  Simulated measured;
 };
 
 // Trains as train::train() does, batch for batch of the same samples; `task.options.micro_batch` is

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -254,7 +255,7 @@ struct TrainOptions {
   double clip_norm = 0.0;               // of all gradients together; 0: no limit
   std::int64_t seed = 1;                // of initial parameters and of the order of samples
   bool bf16 = false;                    // parameters in bf16, with f32 masters
-  std::string checkpoints;              // folder; "": none
+  std::string checkpoints;              // folder, without any unless resume; "": none
   std::int64_t checkpoint_every = 500;  // steps
   int keep = 2;                         // checkpoints
   bool resume = false;                  // from the latest checkpoint, if there is one
@@ -282,8 +283,8 @@ struct TrainOptions {
 };
 
 struct TrainResult {
-  std::int64_t steps = 0;  // done, with those before a resume
-  double loss = 0.0;       // of the last step
+  std::int64_t steps = 0;                                  // done, with those before a resume
+  double loss = std::numeric_limits<double>::quiet_NaN();  // of the last step of this run
   std::optional<double> test_loss;
   std::optional<double> test_accuracy;
   double seconds = 0.0;

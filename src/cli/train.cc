@@ -24,15 +24,10 @@ train::Network load_graph(const TrainCommandOptions& options) {
           "shapes such as --branches belong to named networks, and '{}' is none", options.input);
   ModelOptions model;
   model.model = options.input;
-  const Graph graph = load_model(model);
-  train::Network network{graph.name, graph, {}};
-  for (const Input& input : graph.inputs) {
-    const std::string& name = graph.node({input.node, 0}).name;
-    const auto begins = [&](const std::string& text) { return name.starts_with(text); };
-    const bool frozen =
-        std::any_of(options.network.frozen.begin(), options.network.frozen.end(), begins);
-    if (frozen && input.role == Role::kWeight) network.frozen.push_back(name);
-  }
+  Graph graph = load_model(model);
+  const std::string name = graph.name;
+  train::Network network{name, std::move(graph), {}};
+  freeze(network, options.network.frozen);
   train::validate(network);
   return network;
 }
@@ -115,7 +110,6 @@ void write_files(const TrainCommandOptions& options, const PipelineResult& resul
 
 void write_picture(const TrainCommandOptions& options) {
   if (options.svg.empty()) return;
-  require(!options.train.log.empty(), "--svg draws what --log has written: give --log FILE too");
   write_file_atomically(options.svg, train::loss_svg(train::load_loss_log(options.train.log)));
 }
 
@@ -127,9 +121,11 @@ void finish(const TrainCommandOptions& options, const PipelineResult& result, Js
 }
 
 int train_on_mpi(const TrainCommandOptions& options, Json& report) {
+  const Interrupt interrupt;
   pipeline::run_mpi_rank([&](pipeline::Transport& transport) {
     const Loaded loaded(options);
-    const PipelineResult result = train_pipeline(loaded.task(options), options.pipeline, transport);
+    const PipelineResult result =
+        train_pipeline(loaded.task(options), options.pipeline, transport, interrupt.token());
     if (rank_of(transport) == 0) {
       finish(options, result, report);
     } else {
@@ -139,15 +135,26 @@ int train_on_mpi(const TrainCommandOptions& options, Json& report) {
   return kYes;
 }
 
+bool is_for_pipelines(const TrainCommandOptions& options) {
+  return to_json(options.pipeline) != to_json(pipeline::PipelineOptions()) ||
+         !options.write_plan.empty() || !options.write_schedule.empty() || !options.trace.empty();
+}
+
 int train_network(const TrainCommandOptions& options, Json& report) {
+  require(options.svg.empty() || !options.train.log.empty(),
+          "--svg draws what --log has written: give --log FILE too");
   if (pipeline::is_started_by_mpi()) return train_on_mpi(options, report);
   if (options.ranks > 0) return supervise_ranks(options, report);
   require(options.restarts == 0, "--restarts is for --ranks");
   require(options.devices > 0, "--devices: expected at least 1, got {}", options.devices);
+  const bool alone = options.devices == 1 && options.pipeline.plan.empty();
+  require(!alone || !is_for_pipelines(options),
+          "planners, plans, schedules and traces are of pipelines: give --devices, --ranks or "
+          "--plan");
   const Interrupt interrupt;
   const Loaded loaded(options);
   const train::TrainTask task = loaded.task(options);
-  if (options.devices == 1 && options.pipeline.plan.empty()) {
+  if (alone) {
     describe(train::train(task, interrupt.token()), report);
     write_picture(options);
     return kYes;

@@ -98,6 +98,8 @@ void require_known(const Entry& entry, std::string_view name, const T& value) {
 // Every network has it.
 void require_known(const Entry&, std::string_view, const std::vector<std::string>&) {}
 
+}  // namespace
+
 void freeze(train::Network& network, const std::vector<std::string>& beginnings) {
   for (const std::string& beginning : beginnings) {
     const std::size_t before = network.frozen.size();
@@ -110,8 +112,6 @@ void freeze(train::Network& network, const std::vector<std::string>& beginnings)
             network.name, beginning);
   }
 }
-
-}  // namespace
 
 std::vector<std::string_view> network_names() {
   std::vector<std::string_view> names;

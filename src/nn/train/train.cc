@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "nn/train/run_options.h"
 #include "nn/train/step_program.h"
 #include "nn/train/tensor_names.h"
 
@@ -15,26 +16,6 @@ namespace lamina::train {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-void check_options(const TrainOptions& options) {
-  require(options.steps >= 0, "steps {}: expected at least 0", options.steps);
-  require(options.epochs > 0.0, "epochs {}: expected above 0", options.epochs);
-  require(options.batch > 0, "batch {}: expected at least 1", options.batch);
-  require(options.micro_batch >= 0 &&
-              (options.micro_batch == 0 || options.batch % options.micro_batch == 0),
-          "micro_batch {} does not divide the batch of {}", options.micro_batch, options.batch);
-  require(options.checkpoint_every > 0, "checkpoint_every {}: expected at least 1",
-          options.checkpoint_every);
-  require(options.test_every >= 0, "test_every {}: expected at least 0", options.test_every);
-  require(!options.resume || !options.checkpoints.empty(), "resume: say where the checkpoints are");
-}
-
-std::int64_t total_steps(const TrainOptions& options, std::int64_t samples) {
-  if (options.steps > 0) return options.steps;
-  const double steps =
-      options.epochs * static_cast<double>(samples) / static_cast<double>(options.batch);
-  return std::max<std::int64_t>(1, std::llround(steps));
-}
 
 NamedTensors only_trained(const Network& network, const NamedTensors& parameters) {
   NamedTensors trained;
@@ -112,11 +93,7 @@ class Training {
   void resume() {
     const std::optional<std::string> path = latest_checkpoint(options_.checkpoints);
     if (!path) return;
-    const Checkpoint checkpoint = load_checkpoint(*path);
-    require(checkpoint.network == network_.name, "{} is of network '{}'; this one is '{}'", *path,
-            checkpoint.network, network_.name);
-    require(checkpoint.seed == static_cast<std::uint64_t>(options_.seed),
-            "{} was made with the seed {}; this run has {}", *path, checkpoint.seed, options_.seed);
+    const Checkpoint checkpoint = load_checkpoint_of(*path, network_.name, options_);
     restore_parameters(checkpoint, parameters_);
     optimizer_.load_state(checkpoint.optimizer);
     step_ = checkpoint.step;

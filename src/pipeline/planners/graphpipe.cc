@@ -81,10 +81,12 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
   const Candidates candidates = find_candidates(computation, cluster, options, deadline, kMargin);
   Planned planned;
   planned.states = candidates.states;
+  if (candidates.stopped) planned.reason = fmt::format("stopped after {} s", options.limit_s);
   if (candidates.list.empty()) {
-    planned.reason = candidates.stopped ? fmt::format("stopped after {} s", options.limit_s)
-                                        : fmt::format("no plan fits the memory of the {} devices",
-                                                      cluster.devices.size());
+    if (!candidates.stopped) {
+      planned.reason =
+          fmt::format("no plan fits the memory of the {} devices", cluster.devices.size());
+    }
     return planned;
   }
   Simulations simulations(computation, cluster);

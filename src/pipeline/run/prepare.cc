@@ -1,7 +1,10 @@
 // Planning a run.
 #include "pipeline/run/prepare.h"
 
+#include <algorithm>
+
 #include "base/check.h"
+#include "base/thread_pool.h"
 #include "pipeline/comm/tensors.h"
 
 namespace lamina::pipeline {
@@ -13,10 +16,15 @@ PassTime no_time() {
   return [](const Graph&) { return 0.0; };
 }
 
+// Of passes on one rank, which has only its share of the machine.
 PassTime costs(const PipelineOptions& options, int threads) {
-  RunOptions run;
-  run.threads = threads;
-  return options.profile ? measured(run) : modelled(this_device_rates(run));
+  const RunOptions run{.threads = threads};
+  if (options.profile) return measured(run);
+  DeviceRates rates = this_device_rates(run);
+  const double share = std::min(1.0, static_cast<double>(threads) / usable_cores());
+  rates.flops_per_s *= share;
+  rates.bytes_per_s *= share;
+  return modelled(rates);
 }
 
 Plan made_plan(const PreparedRun& run, const train::TrainTask& task,
@@ -48,8 +56,10 @@ void plan_at_root(PreparedRun& run, const train::TrainTask& task, const Pipeline
   run.plan = options.plan.empty() ? made_plan(run, task, options) : load_plan(options.plan);
   check_plan(run, task);
   if (options.profile) {
-    run.network.computation = with_stage_times(run.network, run.plan, task.network.frozen,
-                                               costs(options, task.options.threads));
+    const auto ranks = static_cast<int>(run.cluster.devices.size());
+    run.network.computation =
+        with_stage_times(run.network, run.plan, task.network.frozen,
+                         costs(options, threads_of_rank(task.options, ranks)));
   }
   const Computation& computation = run.network.computation;
   run.schedule = make_schedule(computation, run.cluster, run.plan);
@@ -59,10 +69,14 @@ void plan_at_root(PreparedRun& run, const train::TrainTask& task, const Pipeline
 
 }  // namespace
 
+int threads_of_rank(const train::TrainOptions& options, int ranks) {
+  return options.threads > 0 ? options.threads : std::max(1, usable_cores() / ranks);
+}
+
 PreparedRun prepare_run(const train::TrainTask& task, const PipelineOptions& options,
                         Transport& transport) {
   const bool root = transport.rank() == 0;
-  const auto threads = task.options.threads;
+  const int threads = threads_of_rank(task.options, transport.ranks());
   PreparedRun run;
   run.network = graph_computation(task.network, root ? costs(options, threads) : no_time());
   run.cluster = uniform_cluster(transport.ranks(), options.memory,

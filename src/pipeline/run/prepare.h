@@ -20,6 +20,9 @@ struct PreparedRun {
   std::vector<double> planned_bytes;  // by rank; at rank 0
 };
 
+// As asked for, or an equal share of this process's cores.
+int threads_of_rank(const train::TrainOptions& options, int ranks);
+
 // Rank 0 plans, the others are told. To be called by all ranks.
 PreparedRun prepare_run(const train::TrainTask& task, const PipelineOptions& options,
                         Transport& transport);

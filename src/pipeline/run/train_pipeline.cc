@@ -2,13 +2,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <mutex>
 #include <optional>
 
 #include "base/check.h"
 #include "base/progress.h"
-#include "base/thread_pool.h"
 #include "lamina/pipeline_run.h"
+#include "nn/train/run_options.h"
 #include "pipeline/comm/tensors.h"
 #include "pipeline/comm/threads.h"
 #include "pipeline/run/prepare.h"
@@ -24,31 +25,12 @@ using Watch = std::function<void(const train::LogEntry&)>;
 
 constexpr int kRunTag = 0;  // between iterations; those of Update are over then
 
-std::int64_t total_steps(const train::TrainOptions& options, std::int64_t samples) {
-  if (options.steps > 0) return options.steps;
-  const double steps =
-      options.epochs * static_cast<double>(samples) / static_cast<double>(options.batch);
-  return std::max<std::int64_t>(1, std::llround(steps));
-}
-
-void check_options(const train::TrainOptions& options) {
-  require(options.steps >= 0, "steps {}: expected at least 0", options.steps);
-  require(options.epochs > 0.0, "epochs {}: expected above 0", options.epochs);
-  require(options.batch > 0 && options.batch <= INT32_MAX, "batch {}: expected at least 1",
-          options.batch);
-  require(options.checkpoint_every > 0, "checkpoint_every {}: expected at least 1",
-          options.checkpoint_every);
-  require(options.test_every >= 0, "test_every {}: expected at least 0", options.test_every);
-  require(!options.resume || !options.checkpoints.empty(), "resume: say where the checkpoints are");
+void check_for_ranks(const train::TrainOptions& options) {
+  train::check_options(options);
+  require(options.batch <= INT32_MAX, "batch {}: expected at most {}", options.batch, INT32_MAX);
   if (options.bf16) {
     fail(ErrorCode::kUnsupported, "bf16: pipelines have f32 parameters");
   }
-}
-
-RunOptions run_options(const train::TrainOptions& options, int ranks) {
-  RunOptions run;
-  run.threads = options.threads > 0 ? options.threads : std::max(1, usable_cores() / ranks);
-  return run;
 }
 
 UpdateOptions update_options(const train::TrainTask& task, const RunOptions& run) {
@@ -64,8 +46,8 @@ class RankTraining {
         options_(task.options),
         transport_(transport),
         watch_(watch),
-        run_options_(run_options(options_, transport.ranks())),
-        steps_(total_steps(options_, task.training.size())),
+        run_options_{.threads = threads_of_rank(options_, transport.ranks())},
+        steps_(train::total_steps(options_, task.training.size())),
         prepared_(prepare_run(task, options, transport)),
         parameters_(train::initial_parameters(task.network, seed())),
         order_(seed(), task.training.size()),
@@ -118,12 +100,7 @@ class RankTraining {
       path = receive_text(transport_, 0, kRunTag);
     }
     if (path.empty()) return std::nullopt;
-    train::Checkpoint checkpoint = train::load_checkpoint(path);
-    require(checkpoint.network == task_.network.name, "{} is of network '{}'; this one is '{}'",
-            path, checkpoint.network, task_.network.name);
-    require(checkpoint.seed == seed(), "{} was made with the seed {}; this run has {}", path,
-            checkpoint.seed, options_.seed);
-    return checkpoint;
+    return train::load_checkpoint_of(path, task_.network.name, options_);
   }
 
   // Whether any rank was asked to stop.
@@ -262,7 +239,7 @@ class RankTraining {
   Clock::time_point start_ = Clock::now();
   std::vector<double> step_seconds_;
   double training_s_ = 0.0;
-  double loss_ = 0.0;
+  double loss_ = std::numeric_limits<double>::quiet_NaN();
   std::optional<double> test_loss_;
   std::optional<double> test_accuracy_;
   std::int64_t step_ = 0;
@@ -292,7 +269,7 @@ int rank_of(const Transport& transport) { return transport.rank(); }
 PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOptions& options,
                               Transport& transport, std::stop_token stop, const Watch& watch) {
   train::validate(task.network);
-  check_options(task.options);
+  check_for_ranks(task.options);
   return RankTraining(task, options, transport, watch).run(stop);
 }
 
