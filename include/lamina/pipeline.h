@@ -30,6 +30,10 @@ struct Operator {
   double workspace_bytes = 0.0;  // a sample: needed only while it runs
   double update_s = 0.0;         // an iteration: the optimiser's step
 
+  // What of a pass with this rate does not depend on the samples, and all of it.
+  double fixed_of(double rate) const { return rate > 0.0 ? fixed_s : 0.0; }
+  double pass_s(double rate, double samples) const { return fixed_of(rate) + samples * rate; }
+
   bool operator==(const Operator&) const = default;
 };
 

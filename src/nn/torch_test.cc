@@ -54,7 +54,7 @@ TEST_CASE("PyTorch has the same loss and gradients" * doctest::test_suite("peers
   store(folder.file("decoder"), decoder(config), config.heads);
   const char* python = std::getenv("LAMINA_PYTHON");
   const std::string command = std::string(python == nullptr ? "python3" : python) +
-                              " src/nn/torch_networks.py " + folder.path();
+                              " bench/peers/torch_networks.py " + folder.path();
   const int status = std::system(command.c_str());
   if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
     std::cout << "skipped: PyTorch is not installed\n";

@@ -44,7 +44,7 @@ StageCost cost_of(const Computation& computation, const Cluster& cluster, const 
   double parameters = 0.0, saved = 0.0, workspace = 0.0;
   for (const int index : stage.operators) {
     const Operator& op = computation.operators[static_cast<std::size_t>(index)];
-    const auto pass = [&](double rate) { return rate > 0.0 ? op.fixed_s + samples * rate : 0.0; };
+    const auto pass = [&](double rate) { return op.pass_s(rate, samples); };
     cost.forward_s += pass(op.forward_s);
     cost.input_gradient_s += pass(op.input_gradient_s);
     cost.weight_gradient_s += pass(op.weight_gradient_s);

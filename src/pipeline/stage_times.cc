@@ -21,7 +21,7 @@ StageTimes sum_of(const Computation& computation, const Stage& stage, double sam
   StageTimes sum;
   for (const int index : stage.operators) {
     const Operator& op = computation.operators[static_cast<std::size_t>(index)];
-    const auto pass = [&](double rate) { return rate > 0.0 ? op.fixed_s + samples * rate : 0.0; };
+    const auto pass = [&](double rate) { return op.pass_s(rate, samples); };
     sum.forward += pass(op.forward_s);
     sum.input_gradient += pass(op.input_gradient_s);
     sum.weight_gradient += pass(op.weight_gradient_s);
@@ -65,7 +65,7 @@ Computation with_stage_times(const GraphComputation& network, const Plan& plan,
     for (const int index : stage.operators) {
       Operator& op = result.operators[static_cast<std::size_t>(index)];
       const auto scale = [&](double& rate, double now, double before) {
-        const double pass = rate > 0.0 ? op.fixed_s + samples * rate : 0.0;
+        const double pass = op.pass_s(rate, samples);
         rate = ratio(pass, before) * now / samples;
       };
       scale(op.forward_s, times.forward, known.forward);

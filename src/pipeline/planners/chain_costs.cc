@@ -26,7 +26,7 @@ double passes_s(const Operator& op, double (*cost)(const Operator&, double rate)
   return cost(op, op.forward_s) + cost(op, op.input_gradient_s) + cost(op, op.weight_gradient_s);
 }
 double rate_of(const Operator&, double rate) { return rate; }
-double fixed_of(const Operator& op, double rate) { return rate > 0.0 ? op.fixed_s : 0.0; }
+double fixed_of(const Operator& op, double rate) { return op.fixed_of(rate); }
 
 }  // namespace
 
@@ -96,7 +96,7 @@ ChainCosts::ChainCosts(const Computation& computation, const Cluster& cluster,
     for (std::size_t set = 0; set < sums.size(); ++set) sums_[set].*member = sums[set];
   };
   add(&StageSums::forward_rate, [](const Operator& op) { return op.forward_s; });
-  add(&StageSums::forward_fixed, [](const Operator& op) { return fixed_of(op, op.forward_s); });
+  add(&StageSums::forward_fixed, [](const Operator& op) { return op.fixed_of(op.forward_s); });
   add(&StageSums::rate, [](const Operator& op) { return passes_s(op, rate_of); });
   add(&StageSums::fixed, [](const Operator& op) { return passes_s(op, fixed_of); });
   add(&StageSums::parameters, [](const Operator& op) { return op.parameter_bytes; });

@@ -67,7 +67,7 @@ void Shape::add(const Operator& op) {
   const std::array<double, 3> rates = {op.forward_s, op.input_gradient_s, op.weight_gradient_s};
   for (Index pass = 0; pass < rates.size(); ++pass) {
     rate_s[pass] += rates[pass];
-    fixed_s[pass] += rates[pass] > 0.0 ? op.fixed_s : 0.0;
+    fixed_s[pass] += op.fixed_of(rates[pass]);
   }
   parameter_bytes += op.parameter_bytes;
   saved_bytes += op.saved_bytes;
