@@ -154,9 +154,7 @@ std::vector<StageEdge> stage_edges(const Computation& computation, const Plan& p
 // not be enough for the last (edges a-b, c-d and stages {a, d}, {b, c}).
 void validate(const Computation& computation, const Cluster& cluster, const Plan& plan);
 
-// Stages on the longest path from each stage to a sink of the stage graph, itself included.
-std::vector<int> stages_to_sink(const Computation& computation, const Plan& plan);
-// The largest of them.
+// Stages on the longest path of the stage graph.
 int depth(const Computation& computation, const Plan& plan);
 
 // Sets in_flight of all stages to what 1F1B needs, in samples n_i = k_i b_i at sinks, else the

@@ -312,3 +312,11 @@ TEST_CASE("kFkB: passes of one kind come in runs") {
   }
   CHECK(kinds == "FFFFBBFFBBFFBBFFBBFFBBBB");
 }
+
+TEST_SUITE("slow") {
+  TEST_CASE("thousands of devices: eight towers of 512 stages, 128 micro-batches") {
+    const Computation net = towers(8, 512);
+    const Plan plan = test::stage_per_operator(net, 128, ScheduleKind::kOneF1B);
+    CHECK(iteration(net, plan) == 3.0 * (128 + 513 - 1));
+  }
+}

@@ -66,7 +66,7 @@ StageGraph stage_graph(const Computation& computation, const Plan& plan) {
   return graph;
 }
 
-std::vector<int> stages_to_sink(const Computation& computation, const Plan& plan) {
+int depth(const Computation& computation, const Plan& plan) {
   const StageGraph graph = stage_graph(computation, plan);
   std::vector<int> longest(plan.stages.size(), 1);
   for (auto s = graph.order.rbegin(); s != graph.order.rend(); ++s) {
@@ -76,11 +76,6 @@ std::vector<int> stages_to_sink(const Computation& computation, const Plan& plan
       own = std::max(own, longest[static_cast<std::size_t>(to)] + 1);
     }
   }
-  return longest;
-}
-
-int depth(const Computation& computation, const Plan& plan) {
-  const std::vector<int> longest = stages_to_sink(computation, plan);
   return longest.empty() ? 0 : *std::max_element(longest.begin(), longest.end());
 }
 
