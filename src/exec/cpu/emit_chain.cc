@@ -106,7 +106,8 @@ class ChainEmitter {
     for (std::size_t k = 0; k < inner_.outputs.size(); ++k) {
       const auto n = static_cast<std::size_t>(inner_.outputs[k].value.node);
       const bool sum = inner_.nodes[n].op->name == "sum";
-      (sum ? sums_ : stored_).push_back({k, codes[n].name});
+      // Over axes of one element a sum is its element.
+      (sum && !summed_.empty() ? sums_ : stored_).push_back({k, codes[n].name});
     }
   }
 

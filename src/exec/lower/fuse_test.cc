@@ -161,6 +161,23 @@ TEST_CASE("a norm and what follows is three passes: mean, variance, the rest") {
   check_same(graph, fused, {}, true);
 }
 
+TEST_CASE("sums over axes of one element are written, with other results or alone") {
+  const Graph graph = parse_graph(R"(lamina 1
+graph one(x: f32[1, 1], row: f32[1, 9]) {
+  square = mul(x, x)
+  negative = neg(square)
+  all = sum(negative)
+  twice = add(row, row)
+  gradient = exp(twice)
+  bias = sum(gradient, axes=[0])
+  return all, gradient, bias
+}
+)");
+  const Graph fused = fuse_chains(simplify(graph));
+  CHECK(chains_in(fused) == 2);
+  check_same(graph, fused, {}, true);
+}
+
 TEST_CASE("what depends on weights alone, integers and other types stays as it is") {
   Graph graph;
   const Value w = graph.add_input("w", {DType::kF32, {8}, {}}, Role::kWeight);
