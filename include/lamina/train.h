@@ -196,6 +196,8 @@ struct Checkpoint {
   std::int64_t step = 0;    // steps done
   std::int64_t cursor = 0;  // position in the SampleOrder
   std::uint64_t seed = 0;
+  // Of the last step, as logged; no number in files that do not say it.
+  double loss = std::numeric_limits<double>::quiet_NaN();
   NamedTensors parameters;  // by name
   NamedTensors optimizer;   // Optimizer::state()
   Metadata notes;           // what the writer wants to remember, texts by name
@@ -283,8 +285,9 @@ struct TrainOptions {
 };
 
 struct TrainResult {
-  std::int64_t steps = 0;                                  // done, with those before a resume
-  double loss = std::numeric_limits<double>::quiet_NaN();  // of the last step of this run
+  std::int64_t steps = 0;   // done, with those of the checkpoint that the run went on from
+  std::int64_t before = 0;  // those of the checkpoint; where they are all, nothing was left to do
+  double loss = std::numeric_limits<double>::quiet_NaN();  // of the last step, whoever did it
   std::optional<double> test_loss;
   std::optional<double> test_accuracy;
   double seconds = 0.0;

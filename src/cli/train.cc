@@ -56,9 +56,15 @@ struct Loaded {
 };
 
 void describe(const train::TrainResult& result, Json& report) {
-  fmt::print("{} steps, loss {:.6g}, {:.4g} samples/s{}\n", result.steps, result.loss,
-             result.samples_per_s, result.stopped ? ", stopped" : "");
+  if (result.before == result.steps && !result.stopped) {
+    fmt::print("{} steps were done before, loss {:.6g}: nothing is left to do\n", result.steps,
+               result.loss);
+  } else {
+    fmt::print("{} steps, loss {:.6g}, {:.4g} samples/s{}\n", result.steps, result.loss,
+               result.samples_per_s, result.stopped ? ", stopped" : "");
+  }
   report["steps"] = result.steps;
+  report["steps_before"] = result.before;
   report["loss"] = result.loss;
   report["seconds"] = result.seconds;
   report["samples_per_s"] = result.samples_per_s;
@@ -115,7 +121,7 @@ void write_picture(const TrainCommandOptions& options) {
 
 void finish(const TrainCommandOptions& options, const PipelineResult& result, Json& report) {
   describe(result.training, report);
-  describe_ranks(result, report);
+  if (result.training.before < result.training.steps) describe_ranks(result, report);
   write_files(options, result);
   write_picture(options);
 }

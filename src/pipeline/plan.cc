@@ -91,6 +91,8 @@ ScheduleKind parse_schedule_kind(std::string_view text) {
 void validate(const Computation& computation, const Cluster& cluster, const Plan& plan) {
   validate(computation);
   validate(cluster);
+  require(plan.computation == computation.name, "the plan is of '{}', the network is '{}'",
+          plan.computation, computation.name);
   require(!plan.stages.empty(), "the plan has no stages");
   std::vector<int> stages(computation.operators.size(), -1);
   std::vector<int> devices(cluster.devices.size(), -1);

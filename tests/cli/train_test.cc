@@ -3,6 +3,7 @@
 #include "lamina/train.h"
 
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 
 #include "base/json.h"
 #include "lamina/pipeline.h"
@@ -76,6 +77,52 @@ TEST_CASE("train: a pipeline of threads, its files, and going on with more ranks
     CHECK(two[i] == doctest::Approx(all[i]).epsilon(1e-4));
 }
 
+TEST_CASE("train: a run that is finished has nothing left to do") {
+  for (const char* devices : {"1", "2"}) {
+    CAPTURE(devices);
+    const Sandbox box;
+    write_all(box.path("small.lam"), kModel);
+    const std::string train =
+        "train $/small.lam --samples 32 --batch 8 --threads 1 --steps 6 --checkpoints $/saved "
+        "--log $/log.jsonl --json $/report.json --devices " +
+        std::string(devices);
+    REQUIRE(box.lamina(train).status == 0);
+    const Json first = Json::parse(read_all(box.path("report.json")));
+    CHECK(first.at("steps_before").integer() == 0);
+    const std::string log = read_all(box.path("log.jsonl"));
+    const Outcome again = box.lamina(train + " --resume");
+    CHECK_MESSAGE(again.status == 0, again.err);
+    CHECK(again.out.find("nothing is left to do") != std::string::npos);
+    const Json report = Json::parse(read_all(box.path("report.json")));
+    CHECK(report.at("steps_before").integer() == 6);
+    CHECK(report.at("loss") == first.at("loss"));
+    CHECK(report.at("loss").real() == losses(box, "log.jsonl").back());
+    CHECK(read_all(box.path("log.jsonl")) == log);
+  }
+}
+
+TEST_CASE("train: a full disk keeps the old checkpoint, from which the run goes on") {
+  for (const char* devices : {"1", "2"}) {
+    CAPTURE(devices);
+    const Sandbox box;
+    const std::string train =
+        "train candle-uno --small --branches 2 --samples 32 --batch 8 --micro-batch 2 --threads 1 "
+        "--checkpoint-every 2 --devices " +
+        std::string(devices);
+    REQUIRE(box.lamina(train + " --steps 6 --log $/whole.jsonl").status == 0);
+    const std::string saved = train + " --checkpoints $/saved --log $/log.jsonl";
+    REQUIRE(box.lamina(saved + " --steps 2").status == 0);
+    // Files of at most 8 kB: the checkpoint is longer, the log is not, and programs are compiled.
+    const Outcome full = box.lamina(saved + " --steps 6 --resume", "ulimit -f 16; ");
+    CHECK(full.status == 6);
+    CHECK_MESSAGE(full.err.find("saved/step_00000004.safetensors'") != std::string::npos, full.err);
+    CHECK(box.count("saved") == 1);
+    CHECK(train::load_checkpoint(box.path("saved/step_00000002.safetensors")).step == 2);
+    CHECK(box.lamina(saved + " --steps 6 --resume").status == 0);
+    CHECK(losses(box, "log.jsonl") == losses(box, "whole.jsonl"));
+  }
+}
+
 TEST_CASE("train: what does not fit") {
   const Sandbox box;
   write_all(box.path("small.lam"), kModel);
@@ -94,4 +141,49 @@ TEST_CASE("train: what does not fit") {
   box.refuses(train + "--batch 8 --devices 2 --plan $/short.json", 2, "short.json");
   box.refuses(train + "--devices 2 --restarts 1", 2, "--restarts is for --ranks");
   box.refuses("train nothing.lam", 3, "nothing.lam");
+  REQUIRE(box.lamina(train + "--batch 8 --checkpoints $/saved").status == 0);
+  const std::string saved = box.path("saved/step_00000002.safetensors");
+  const std::string checkpoint = read_all(saved);
+  for (const std::size_t length : {std::size_t{5}, checkpoint.size() / 2, checkpoint.size() - 1}) {
+    write_all(saved, checkpoint.substr(0, length));
+    for (const char* devices : {"1", "2"}) {
+      box.refuses(train + "--batch 8 --checkpoints $/saved --resume --devices " + devices, 2,
+                  "step_00000002.safetensors");
+    }
+  }
+}
+
+TEST_CASE("train and simulate: plans that are none of this network") {
+  const Sandbox box;
+  const std::string small = " candle-uno --small --branches 2 ";
+  REQUIRE(box.lamina("plan" + small +
+                     "--planner chain --devices 2 --batch 8 -o $/plan.json --write-computation "
+                     "$/net.json --write-cluster $/two.json")
+              .status == 0);
+  const pipeline::Plan good = pipeline::load_plan(box.path("plan.json"));
+  const auto refused = [&](pipeline::Plan plan, const std::string& words) {
+    write_all(box.path("bad.json"), to_json(plan));
+    const std::string train = "train" + small + "--samples 32 --steps 2 --threads 1 --devices 2 ";
+    box.refuses(train + fmt::format("--batch {} --plan $/bad.json", plan.batch), 2, words);
+    box.refuses("simulate $/bad.json $/net.json $/two.json", 2, words);
+  };
+  pipeline::Plan plan = good;
+  plan.computation = "mmt";
+  refused(plan, "the plan is of 'mmt', the network is 'candle-uno'");
+  plan = good;
+  std::swap(plan.stages[0].operators.front(), plan.stages[1].operators.back());
+  plan.chain = false;
+  refused(plan, "cycle");
+  plan = good;
+  plan.batch = 9;
+  plan.stages[0].micro_batch = plan.stages[1].micro_batch = 4;
+  refused(plan, "micro-batches of 4 do not divide the batch of 9");
+  plan = good;
+  plan.stages[0].operators.pop_back();
+  refused(plan, "is in no stage");
+  plan = good;
+  plan.stages[1].devices = {2};
+  refused(plan, "there is no device 2, only 2");
+  write_all(box.path("short.json"), to_json(good).substr(0, 100));
+  box.refuses("simulate $/short.json $/net.json $/two.json", 2, "short.json");
 }

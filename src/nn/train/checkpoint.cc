@@ -1,6 +1,7 @@
 // Checkpoints: one safetensors file each, with a JSON text that says what it is (docs/formats.md).
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 
 #include "base/check.h"
@@ -77,6 +78,7 @@ std::string describe(const Checkpoint& checkpoint, const NamedTensors& tensors) 
   json["step"] = checkpoint.step;
   json["cursor"] = checkpoint.cursor;
   json["seed"] = std::to_string(checkpoint.seed);
+  if (std::isfinite(checkpoint.loss)) json["loss"] = checkpoint.loss;
   json["hash"] = hash_of(tensors);
   json["notes"] = Json(Json::Object());
   for (const auto& [key, value] : checkpoint.notes) json["notes"][key] = value;
@@ -92,6 +94,7 @@ void read_description(const std::string& text, const std::string& path, Checkpoi
   to.step = json.at("step").integer();
   to.cursor = json.at("cursor").integer();
   require(to.step >= 0 && to.cursor >= 0, "{}: step {}, cursor {}", path, to.step, to.cursor);
+  if (const Json* loss = json.find("loss")) to.loss = loss->real();
   const std::string& seed = json.at("seed").text();
   const auto [stop, error] = std::from_chars(seed.data(), seed.data() + seed.size(), to.seed);
   require(error == std::errc() && stop == seed.data() + seed.size(), "{}: the seed '{}'", path,

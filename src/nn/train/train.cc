@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "base/check.h"
 #include "base/json.h"
@@ -71,7 +72,7 @@ class Training {
     TrainResult result;
     const std::int64_t first = step_;
     while (step_ < steps_ && !stop.stop_requested()) {
-      result.loss = train_step();
+      loss_ = train_step();
       const bool last = step_ == steps_;
       if (last || (options_.test_every > 0 && step_ % options_.test_every == 0)) test(result);
       if (!last && step_ % options_.checkpoint_every == 0) save();
@@ -79,6 +80,8 @@ class Training {
     if (step_ > first) save();
     line_.clear();
     result.steps = step_;
+    result.before = first;
+    result.loss = loss_;
     result.stopped = step_ < steps_;
     result.seconds = seconds();
     result.samples_per_s =
@@ -98,12 +101,14 @@ class Training {
     optimizer_.load_state(checkpoint.optimizer);
     step_ = checkpoint.step;
     cursor_ = checkpoint.cursor;
+    loss_ = checkpoint.loss;
   }
 
   void save() const {
     if (options_.checkpoints.empty()) return;
     Checkpoint checkpoint{.network = network_.name, .step = step_, .cursor = cursor_};
     checkpoint.seed = static_cast<std::uint64_t>(options_.seed);
+    checkpoint.loss = loss_;
     checkpoint.parameters = parameters_;
     checkpoint.optimizer = optimizer_.state();
     save_checkpoint(options_.checkpoints, checkpoint, options_.keep);
@@ -180,6 +185,7 @@ class Training {
   ProgressLine line_;
   Clock::time_point start_ = Clock::now();
   double training_s_ = 0.0;
+  double loss_ = std::numeric_limits<double>::quiet_NaN();
   std::int64_t step_ = 0;
   std::int64_t cursor_ = 0;
 };

@@ -47,9 +47,6 @@ void check_plan(const PreparedRun& run, const train::TrainTask& task) {
   validate(run.network.computation, run.cluster, run.plan);
   require(run.plan.batch == task.options.batch, "the plan is for batches of {} samples, not of {}",
           run.plan.batch, task.options.batch);
-  require(run.plan.computation == run.network.computation.name,
-          "the plan is of '{}', the network is '{}'", run.plan.computation,
-          run.network.computation.name);
 }
 
 void plan_at_root(PreparedRun& run, const train::TrainTask& task, const PipelineOptions& options) {

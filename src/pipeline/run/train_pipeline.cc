@@ -65,6 +65,7 @@ class RankTraining {
       run_->update().load_state(checkpoint->optimizer);
       step_ = checkpoint->step;
       cursor_ = checkpoint->cursor;
+      loss_ = checkpoint->loss;
     }
     if (!is_root()) parameters_.clear();
     if (is_root() && !options_.log.empty()) log_.emplace(options_.log, step_);
@@ -148,8 +149,11 @@ class RankTraining {
     saves = saves && !options_.checkpoints.empty();
     const bool last = step_ == steps_;
     if (!tests && !saves && !last) return;
-    train::Checkpoint checkpoint{
-        .network = task_.network.name, .step = step_, .cursor = cursor_, .seed = seed()};
+    train::Checkpoint checkpoint{.network = task_.network.name,
+                                 .step = step_,
+                                 .cursor = cursor_,
+                                 .seed = seed(),
+                                 .loss = loss_};
     run_->update().collect(parameters_, checkpoint.optimizer);
     if (!is_root()) return;
     if (saves) {
@@ -175,6 +179,7 @@ class RankTraining {
     PipelineResult result;
     train::TrainResult& training = result.training;
     training.steps = step_;
+    training.before = first;
     training.loss = loss_;
     training.test_loss = test_loss_;
     training.test_accuracy = test_accuracy_;
