@@ -68,7 +68,9 @@ class Supervisor {
  public:
   Supervisor(const TrainCommandOptions& options, Json& report)
       : options_(options), report_(report), ranks_(options.ranks) {
-    require(pipeline::has_mpi(), "Lamina was built without MPI; --devices trains on threads");
+    if (!pipeline::has_mpi()) {
+      fail(ErrorCode::kUnsupported, "Lamina was built without MPI; --devices trains on threads");
+    }
     require(options.restarts >= 0, "--restarts: expected at least 0, got {}", options.restarts);
     require(options.restarts == 0 || !options.train.checkpoints.empty(),
             "--restarts goes on from checkpoints: give --checkpoints FOLDER");
@@ -114,9 +116,10 @@ class Supervisor {
     words.emplace_back("train");
     for (std::string& word : arguments_of(own)) words.push_back(std::move(word));
     words.insert(words.end(), {"--json", folder_.file("report.json")});
-    const int status = run_attached(words);
     Json row;
     row["ranks"] = ranks_;
+    row["checkpoint"] = resume ? checkpoint() : "";
+    const int status = run_attached(words);
     row["exit_status"] = status;
     report_["attempts"].push_back(std::move(row));
     return status;

@@ -1,8 +1,9 @@
-// Ranks that are killed in the middle of training: the run goes on from its last checkpoint, and
-// the losses are those of a run that nobody disturbed.
+// Ranks that are killed in the middle of training, cannot be started again, or cannot write: the
+// run goes on from its last checkpoint, and the losses are those of a run that nobody disturbed.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,8 +11,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -35,17 +38,18 @@ std::string text_of(const std::filesystem::path& path) {
   return text.str();
 }
 
-// The processes of ranks that have this folder among their arguments.
-std::vector<pid_t> rank_processes(const std::string& folder) {
-  std::vector<pid_t> found;
+// The processes of ranks that have this folder among their arguments, by rank.
+std::map<int, pid_t> rank_processes(const std::string& folder) {
+  constexpr std::string_view kRank = "OMPI_COMM_WORLD_RANK=";
+  std::map<int, pid_t> found;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    const bool is_rank =
-        text_of(entry.path() / "environ").find("OMPI_COMM_WORLD_RANK=") != std::string::npos;
-    if (is_rank && text_of(entry.path() / "cmdline").find(folder) != std::string::npos) {
-      found.push_back(std::stoi(name));
-    }
+    const std::string environment = text_of(entry.path() / "environ");
+    const std::size_t at = environment.find(kRank);
+    if (at == std::string::npos) continue;
+    if (text_of(entry.path() / "cmdline").find(folder) == std::string::npos) continue;
+    found[std::stoi(environment.substr(at + kRank.size()))] = std::stoi(name);
   }
   return found;
 }
@@ -110,16 +114,16 @@ struct Run {
   }
 };
 
-// Kills a rank after `step` steps.
-void kill_one(const Run& run, int step, Rng& rng) {
+// The processes of this many ranks, after `step` steps.
+std::map<int, pid_t> ranks_after(const Run& run, int step, std::size_t ranks) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   while (run.steps_so_far() < step) {
     REQUIRE(std::chrono::steady_clock::now() < until);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  const std::vector<pid_t> ranks = rank_processes(run.folder.path());
-  REQUIRE(ranks.size() == 2);
-  ::kill(ranks[static_cast<std::size_t>(rng.integer(0, 1))], SIGKILL);
+  std::map<int, pid_t> found = rank_processes(run.folder.path());
+  REQUIRE(found.size() == ranks);
+  return found;
 }
 
 void check_killed_runs(int runs, std::uint64_t seed) {
@@ -133,7 +137,7 @@ void check_killed_runs(int runs, std::uint64_t seed) {
     CAPTURE(step);
     const Run run;
     const pid_t process = run.start({"--ranks", "2", "--restarts", "2"});
-    kill_one(run, step, rng);
+    ::kill(ranks_after(run, step, 2).at(static_cast<int>(rng.integer(0, 1))), SIGKILL);
     CHECK(Run::wait(process) == 0);
     CHECK(run.losses() == want);
     const Json report = Json::parse(read_file(run.report));
@@ -162,4 +166,53 @@ TEST_CASE("a run goes on with another number of ranks") {
   for (std::size_t i = 0; i < want.size(); ++i) {
     CHECK(got[i] == doctest::Approx(want[i]).epsilon(1e-4));
   }
+}
+
+TEST_CASE("what cannot be started again is planned around") {
+  const Run run;
+  // Starts at most as many ranks as the file says, as launchers do when nodes are gone.
+  const std::string most = run.folder.file("most"), launcher = run.folder.file("launcher.sh");
+  std::ofstream(most) << 4;
+  std::ofstream(launcher) << "[ \"$2\" -le \"$(cat " << most << ")\" ] || exit 1\n"
+                          << "exec mpirun --oversubscribe --allow-run-as-root \"$@\"\n";
+  const pid_t process =
+      run.start({"--ranks", "4", "--restarts", "3", "--launcher", "sh " + launcher});
+  const std::map<int, pid_t> ranks = ranks_after(run, 10, 4);
+  std::ofstream(most) << 2;
+  ::kill(ranks.at(2), SIGKILL);
+  REQUIRE(Run::wait(process) == 0);
+  const Json report = Json::parse(read_file(run.report));
+  const Json::Array& attempts = report.at("attempts").array();
+  std::vector<std::int64_t> started;
+  for (const Json& attempt : attempts) started.push_back(attempt.at("ranks").integer());
+  CHECK(started == std::vector<std::int64_t>{4, 4, 3, 2});
+  CHECK(attempts.front().at("checkpoint").text().empty());
+  CHECK(report.at("ranks").array().size() == 2);
+
+  // The same as four ranks until the checkpoint and two from there.
+  const std::string checkpoint = attempts.back().at("checkpoint").text();
+  const auto steps = std::stoi(checkpoint.substr(checkpoint.rfind('_') + 1));
+  REQUIRE(steps >= 8);
+  const Run planned;
+  REQUIRE(Run::wait(planned.start({"--devices", "4"}, steps)) == 0);
+  REQUIRE(Run::wait(planned.start({"--devices", "2", "--resume"})) == 0);
+  CHECK(run.losses() == planned.losses());
+}
+
+TEST_CASE("ranks that cannot write a checkpoint go on from the one before") {
+  const Run whole;
+  REQUIRE(Run::wait(whole.start({"--devices", "2"})) == 0);
+  const Run run;
+  const pid_t process = run.start({"--ranks", "2", "--restarts", "1"});
+  // The limit of a file's size makes writes fail as a full disk does. The log is shorter.
+  const struct rlimit tight { 1 << 16, RLIM_INFINITY };
+  const pid_t writer = ranks_after(run, 6, 2).at(0);
+  REQUIRE(::prlimit(writer, RLIMIT_FSIZE, &tight, nullptr) == 0);
+  CHECK(Run::wait(process) == 0);
+  CHECK(run.losses() == whole.losses());
+  const Json report = Json::parse(read_file(run.report));
+  const Json::Array& attempts = report.at("attempts").array();
+  REQUIRE(attempts.size() == 2);
+  CHECK(attempts[0].at("exit_status").integer() == exit_status(ErrorCode::kIo));
+  CHECK(attempts[1].at("checkpoint").text().find("step_000000") != std::string::npos);
 }
