@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <climits>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -114,14 +113,6 @@ class MpiTransport final : public Transport {
 }  // namespace
 
 bool has_mpi() { return true; }
-
-bool is_started_by_mpi() {
-  // Of Open MPI, MPICH and its kin, and PMIx (srun).
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"}) {
-    if (std::getenv(name) != nullptr) return true;
-  }
-  return false;
-}
 
 void run_mpi_rank(const std::function<void(Transport&)>& body) {
   int provided = 0;

@@ -6,10 +6,10 @@ namespace lamina::pipeline {
 
 bool has_mpi() { return false; }
 
-bool is_started_by_mpi() { return false; }
-
 void run_mpi_rank(const std::function<void(Transport&)>&) {
-  fail(ErrorCode::kUnsupported, "Lamina was built without MPI; ranks can be threads");
+  fail(ErrorCode::kUnsupported,
+       "a launcher of MPI started this process, and Lamina was built without MPI; --devices trains "
+       "on threads");
 }
 
 }  // namespace lamina::pipeline

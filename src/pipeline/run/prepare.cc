@@ -16,15 +16,10 @@ PassTime no_time() {
   return [](const Graph&) { return 0.0; };
 }
 
-// Of passes on one rank, which has only its share of the machine.
+// Of passes on the cores of one rank: both ways, as if the others were idle.
 PassTime costs(const PipelineOptions& options, int threads) {
   const RunOptions run{.threads = threads};
-  if (options.profile) return measured(run);
-  DeviceRates rates = this_device_rates(run);
-  const double share = std::min(1.0, static_cast<double>(threads) / usable_cores());
-  rates.flops_per_s *= share;
-  rates.bytes_per_s *= share;
-  return modelled(rates);
+  return options.profile ? measured(run) : modelled(this_device_rates(run));
 }
 
 Plan made_plan(const PreparedRun& run, const train::TrainTask& task,
