@@ -33,9 +33,9 @@ struct ProgramStats {
   std::int64_t compiles = 0;   // compiler runs that this program caused (cache misses)
   std::int64_t fallbacks = 0;  // nodes handed to the interpreter
   std::vector<std::string> fallback_ops;
-  std::int64_t packed_weight_bytes = 0;
-  std::int64_t plain_weight_bytes = 0;  // of weights that runs read as they are
-  std::int64_t arena_bytes = 0;         // planned for the last size binding
+  std::int64_t packed_weight_bytes = 0;  // made of weights at load: packs, and values of them alone
+  std::int64_t plain_weight_bytes = 0;   // of weights that runs read as they are
+  std::int64_t arena_bytes = 0;          // planned for the last size binding
 };
 
 // A step of one run, and how long it took.

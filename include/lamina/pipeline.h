@@ -236,7 +236,7 @@ struct GraphComputation {
   std::vector<int> operators;  // of each node
 };
 
-// Seconds of a pass, a graph of constant shapes whose weights are inputs.
+// Seconds of a pass, a graph of constant shapes; weights are packed before.
 using PassTime = std::function<double(const Graph& pass)>;
 
 // What a device can do at best.

@@ -10,9 +10,6 @@
 #include "base/check.h"
 #include "exec/binding.h"
 #include "exec/cpu/host_steps.h"
-#include "exec/lower/absorb.h"
-#include "exec/lower/fuse.h"
-#include "graph/simplify.h"
 #include "graph/work.h"
 
 namespace lamina::cpu {
@@ -33,24 +30,6 @@ void refuse_packed_inputs(const Graph& graph) {
     fail(ErrorCode::kUnsupported, "device cpu: input '{}' of type {}", node.name,
          traits(node.types[0].dtype).name);
   }
-}
-
-// Chains have code of their own; any other thread graph is expanded like all composites.
-bool has_only_chains(const Graph& graph) {
-  return std::all_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
-    std::vector<Type> types;
-    return node.op->name != "thread" || lower::chain_of(view(graph, node, types));
-  });
-}
-
-lower::Lowered lower_graph(const Graph& graph) {
-  const bool keep = has_only_chains(graph);
-  const Graph simple = simplify(
-      graph, [&](const OpDef& op) { return is_composite(op) && !(keep && op.name == "thread"); });
-  lower::Lowered lowered = lower::lower(lower::absorb_transposes(simple));
-  // The program's copy of the graph alone holds the weights.
-  for (Input& input : lowered.graph.inputs) input.value = Tensor();
-  return lowered;
 }
 
 // The initial elements of a state.
@@ -223,12 +202,12 @@ void CpuProgram::drop_weights() {
     const Storage& storage = lowered_.storages[s];
     const bool is_weight = storage.kind == Storage::Kind::kWeight;
     if (!is_weight && storage.kind != Storage::Kind::kLoaded) continue;
-    if (needed_[s]) {
-      stats_.plain_weight_bytes += static_cast<std::int64_t>(kept_[s].bytes());
-      continue;
+    if (!needed_[s] && (is_weight || loads_ == 0)) kept_[s] = Tensor();
+    const auto held = static_cast<std::int64_t>(kept_[s].empty() ? 0 : kept_[s].bytes());
+    (is_weight ? stats_.plain_weight_bytes : stats_.packed_weight_bytes) += held;
+    if (is_weight && !needed_[s]) {
+      graph_.inputs[static_cast<std::size_t>(storage.index)].value = Tensor();
     }
-    if (is_weight) graph_.inputs[static_cast<std::size_t>(storage.index)].value = Tensor();
-    if (is_weight || loads_ == 0) kept_[s] = Tensor();
   }
   // The allocator would keep the freed pieces: as much memory as the packed weights take.
   if (loads_ == 0) ::malloc_trim(0);

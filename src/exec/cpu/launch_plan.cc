@@ -6,12 +6,23 @@
 #include "base/check.h"
 #include "exec/binding.h"
 #include "exec/cpu/host_steps.h"
+#include "exec/lower/absorb.h"
+#include "exec/lower/fuse.h"
+#include "graph/simplify.h"
 
 namespace lamina::cpu {
 namespace {
 
 using lower::Lowered;
 using lower::Storage;
+
+// Chains have code of their own; any other thread graph is expanded like all composites.
+bool has_only_chains(const Graph& graph) {
+  return std::all_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+    std::vector<Type> types;
+    return node.op->name != "thread" || lower::chain_of(view(graph, node, types));
+  });
+}
 
 // Which operands are weights (or computed from weights) whose elements are there before a run.
 std::vector<bool> constant_inputs(const Lowered& lowered, const lower::Step& step) {
@@ -91,6 +102,15 @@ class Planner {
 };
 
 }  // namespace
+
+Lowered lower_graph(const Graph& graph) {
+  const bool keep = has_only_chains(graph);
+  const Graph simple = simplify(
+      graph, [&](const OpDef& op) { return is_composite(op) && !(keep && op.name == "thread"); });
+  Lowered lowered = lower::lower(lower::absorb_transposes(simple));
+  for (Input& input : lowered.graph.inputs) input.value = Tensor();
+  return lowered;
+}
 
 EmittedSteps emit_steps(const Lowered& lowered, const Target& target) {
   EmittedSteps emitted;

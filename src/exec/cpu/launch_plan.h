@@ -11,6 +11,9 @@
 
 namespace lamina::cpu {
 
+// As programs of this device are lowered; the elements of weights stay with `graph`.
+lower::Lowered lower_graph(const Graph& graph);
+
 // The code of a step of the lowered graph.
 struct StepCode {
   struct Use {

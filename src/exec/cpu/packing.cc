@@ -163,11 +163,9 @@ void pack_weight_into(Buffer& to, const Tensor& weight, const PackRequest& reque
                       ThreadPool& pool) {
   const Tensor from = weight.dtype() == request.dtype ? weight.dense() : weight.cast(request.dtype);
   const Packing packing(from, request);
-  const std::int64_t elements = packing.batches() * packing.panels() * packing.panel_elements();
-  const int bytes = traits(request.dtype).block_bytes;
-  check(to.bytes() == static_cast<std::size_t>(elements * bytes), "a pack of {} bytes in {}",
-        elements * bytes, to.bytes());
-  switch (bytes) {
+  check(to.bytes() == packed_bytes(request), "a pack of {} bytes in {}", packed_bytes(request),
+        to.bytes());
+  switch (traits(request.dtype).block_bytes) {
     case 1:
       pack_panels<std::uint8_t>(packing, from, to, pool);
       break;
@@ -182,15 +180,18 @@ void pack_weight_into(Buffer& to, const Tensor& weight, const PackRequest& reque
   }
 }
 
-std::shared_ptr<Buffer> pack_weight(const Tensor& weight, const PackRequest& request,
-                                    ThreadPool& pool) {
+std::size_t packed_bytes(const PackRequest& request) {
   const auto count = [](const Dims& dims) { return element_count(constant(dims)); };
   const std::int64_t panels = (count(request.n) + request.panel - 1) / request.panel;
   const std::int64_t groups = (count(request.k) + request.interleave - 1) / request.interleave;
   const std::int64_t elements =
       count(request.batch) * panels * groups * request.interleave * request.panel;
-  auto to =
-      Buffer::allocate(static_cast<std::size_t>(elements * traits(request.dtype).block_bytes));
+  return static_cast<std::size_t>(elements * traits(request.dtype).block_bytes);
+}
+
+std::shared_ptr<Buffer> pack_weight(const Tensor& weight, const PackRequest& request,
+                                    ThreadPool& pool) {
+  auto to = Buffer::allocate(packed_bytes(request));
   pack_weight_into(*to, weight, request, pool);
   return to;
 }

@@ -12,6 +12,8 @@
 
 namespace lamina::cpu {
 
+std::size_t packed_bytes(const PackRequest& request);
+
 // The layout of PackRequest, in fresh memory. `weight` has the shape of the operand.
 std::shared_ptr<Buffer> pack_weight(const Tensor& weight, const PackRequest& request,
                                     ThreadPool& pool);

@@ -6,8 +6,7 @@
 #include <map>
 #include <string>
 
-#include "exec/lower/absorb.h"
-#include "exec/lower/lower.h"
+#include "exec/cpu/program_memory.h"
 #include "graph/simplify.h"
 #include "pipeline/run/edges.h"
 #include "pipeline/run/extract.h"
@@ -26,11 +25,6 @@ double expected_bytes(const std::vector<Expected>& tensors) {
 
 double input_bytes(const Graph& graph, std::size_t i) {
   return static_cast<double>(bytes_of(graph.type({graph.inputs[i].node, 0})));
-}
-
-double arena_bytes(const Graph& graph) {
-  const lower::Lowered lowered = lower::lower(lower::absorb_transposes(as_compiled(graph)));
-  return static_cast<double>(lower::plan_storages(lowered, {}).bytes);
 }
 
 class StageMemory {
@@ -67,12 +61,14 @@ class StageMemory {
     return bytes;
   }
 
-  double arena() const {
-    double most = 0.0;
+  // Programs share one arena; each has its own packs.
+  void add_programs(MemoryBound& bound) const {
     for (const PassProgram* pass : passes_) {
-      if (!pass->is_empty()) most = std::max(most, arena_bytes(pass->graph));
+      if (pass->is_empty()) continue;
+      const cpu::ProgramMemory memory = cpu::program_memory(as_compiled(pass->graph));
+      bound.arena = std::max(bound.arena, static_cast<double>(memory.arena));
+      bound.made_of_weights += static_cast<double>(memory.made_of_weights);
     }
-    return most;
   }
 
   // What the largest pass makes, and the data that it reads.
@@ -150,7 +146,7 @@ MemoryBound rank_memory(const GraphComputation& network, const Plan& plan,
     const StageMemory stage(network, plan, program, s);
     stage.add_parameters(weights, bound.parameters);
     bound.micro_batches += stage.micro_batches();
-    bound.arena = std::max(bound.arena, stage.arena());
+    stage.add_programs(bound);
     bound.outputs = std::max(bound.outputs, stage.outputs());
   }
   for (const auto& [name, bytes] : weights) bound.parameters += bytes;

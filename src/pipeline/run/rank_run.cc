@@ -81,10 +81,6 @@ void RankRun::add_stage(int stage, int place) {
                                    static_cast<double>(share) / job_.plan.batch};
   own.device = std::make_unique<StageDevice>(job_.program.stages[static_cast<std::size_t>(stage)],
                                              options, ledger_);
-  const std::vector<StageWeight>& weights = own.device->program().weights;
-  for (std::size_t w = 0; w < weights.size(); ++w) {
-    own.device->weights()[w] = parameters_.at(weights[w].name);
-  }
   for (const int e : edges(stage, true)) add_incoming(own, e, true);
   for (const int e : edges(stage, false)) add_incoming(own, e, false);
   stages_.push_back(std::move(own));
@@ -135,6 +131,7 @@ StepResult RankRun::run(const BatchData& data, double learning_rate, std::span<d
   gradients_.clear();
   std::fill(losses_.begin(), losses_.end(), 0.0);
   for (OwnStage& own : stages_) {
+    own.device->set_parameters(parameters_);
     own.device->clear_gradients();
     for (auto& [edge, incoming] : own.in) incoming.begin();
     for (auto& [edge, incoming] : own.gradients) incoming.begin();

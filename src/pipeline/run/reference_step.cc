@@ -50,10 +50,6 @@ ReferenceStep::ReferenceStep(const PipelineJob& job, const NamedTensors& paramet
     auto& devices = devices_.emplace_back();
     for (std::size_t place = 0; place < stage.devices.size(); ++place) {
       devices.push_back(std::make_unique<StageDevice>(job.program.stages[s], options, ledger_));
-      const std::vector<StageWeight>& weights = job.program.stages[s].weights;
-      for (std::size_t w = 0; w < weights.size(); ++w) {
-        devices.back()->weights()[w] = parameters_.at(weights[w].name);
-      }
     }
   }
 }
@@ -185,7 +181,10 @@ StepResult ReferenceStep::step(const BatchData& data, double learning_rate) {
   micro_batches_.clear();
   gradients_.clear();
   for (const auto& devices : devices_) {
-    for (const auto& each : devices) each->clear_gradients();
+    for (const auto& each : devices) {
+      each->set_parameters(parameters_);
+      each->clear_gradients();
+    }
   }
   const std::vector<int>& order = job_.program.graph.order;
   for (const int stage : order) {

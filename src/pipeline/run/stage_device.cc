@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "exec/lower/fuse.h"
@@ -95,8 +96,6 @@ Tensor& StageDevice::at(const Port& port, MicroBatch& micro_batch) {
   switch (port.kind) {
     case Port::Kind::kData:
       return micro_batch.data.at(i);
-    case Port::Kind::kWeight:
-      return weights_.at(i);
     case Port::Kind::kReceived:
       return micro_batch.received.at(i);
     case Port::Kind::kSent:
@@ -111,25 +110,49 @@ Tensor& StageDevice::at(const Port& port, MicroBatch& micro_batch) {
       return micro_batch.kept.at(i);
     case Port::Kind::kReceivedGradient:
       return micro_batch.received_gradients.at(i);
+    case Port::Kind::kWeight:
     case Port::Kind::kWeightGradient:
       break;
   }
-  fail(ErrorCode::kInternal, "gradients of weights belong to no micro-batch");
+  fail(ErrorCode::kInternal, "weights and their gradients belong to no micro-batch");
+}
+
+void StageDevice::set_parameters(const NamedTensors& parameters) {
+  for (std::size_t w = 0; w < weights_.size(); ++w) {
+    weights_[w] = parameters.at(program_.weights[w].name);
+  }
+  for (Pass& pass : passes_) {
+    for (std::size_t i = 0; pass.compiled != nullptr && i < pass.program->inputs.size(); ++i) {
+      const Port& port = pass.program->inputs[i];
+      if (port.kind != Port::Kind::kWeight) continue;
+      const Graph& graph = pass.program->graph;
+      pass.compiled->set_weight(graph.nodes[static_cast<std::size_t>(graph.inputs[i].node)].name,
+                                weights_[static_cast<std::size_t>(port.index)]);
+      pass.loads = true;
+    }
+  }
+}
+
+std::vector<Tensor> StageDevice::inputs_of(const PassProgram& pass, MicroBatch& micro_batch) {
+  std::vector<Tensor> inputs;
+  for (std::size_t i = 0; i < pass.inputs.size(); ++i) {
+    const Port& port = pass.inputs[i];
+    if (port.kind == Port::Kind::kWeight) continue;
+    inputs.push_back(at(port, micro_batch));
+    check(!inputs.back().empty(), "an input of a pass is not there: kind {}, index {}",
+          static_cast<int>(port.kind), port.index);
+    if (port.kind == Port::Kind::kLossSeed) {
+      const Type& type = pass.graph.type({pass.graph.inputs[i].node, 0});
+      inputs.back() = inputs.back().reshaped(*constant_shape(type.shape));
+    }
+  }
+  return inputs;
 }
 
 void StageDevice::run(Kind kind, MicroBatch& micro_batch) {
   Pass& pass = passes_[index_of(kind)];
   if (pass.compiled == nullptr) return;
-  std::vector<Tensor> inputs;
-  for (const Port& port : pass.program->inputs) {
-    inputs.push_back(at(port, micro_batch));
-    check(!inputs.back().empty(), "an input of a pass is not there: kind {}, index {}",
-          static_cast<int>(port.kind), port.index);
-    if (port.kind == Port::Kind::kLossSeed) {
-      inputs.back() = inputs.back().reshaped(
-          *constant_shape(pass.program->graph.nodes[inputs.size() - 1].types[0].shape));
-    }
-  }
+  const std::vector<Tensor> inputs = inputs_of(*pass.program, micro_batch);
   std::vector<Tensor> outputs;
   for (std::size_t k = 0; k < pass.shapes.size(); ++k) {
     const Graph& graph = pass.program->graph;
@@ -138,6 +161,7 @@ void StageDevice::run(Kind kind, MicroBatch& micro_batch) {
   pass.compiled->run_into(inputs, outputs);
   ledger_.count_arena();
   if (!pass.has_run) count_sums(pass);
+  if (pass.loads) count_made_of_weights(pass);
   for (std::size_t k = 0; k < outputs.size(); ++k) {
     at(pass.program->outputs[k], micro_batch) = outputs[k];
   }
@@ -148,6 +172,12 @@ void StageDevice::count_sums(Pass& pass) {
   for (std::size_t k = 0; k < pass.program->sums.size(); ++k) {
     ledger_.add(static_cast<std::int64_t>(pass.compiled->state(sum_name(k)).bytes()));
   }
+}
+
+void StageDevice::count_made_of_weights(Pass& pass) {
+  pass.loads = false;
+  const std::int64_t bytes = pass.compiled->stats().packed_weight_bytes;
+  ledger_.add(bytes - std::exchange(pass.made_of_weights, bytes));
 }
 
 void StageDevice::clear_gradients() {

@@ -46,8 +46,8 @@ class StageDevice {
   void release(Action::Kind pass, MicroBatch& micro_batch);
 
   const StageProgram& program() const { return program_; }
-  // By index of StageProgram::weights.
-  std::vector<Tensor>& weights() { return weights_; }
+  // Takes the elements as they are now; to be called again when they have changed.
+  void set_parameters(const NamedTensors& parameters);
   void clear_gradients();
   // Of a weight that is trained, since then; zeros where no pass gave any.
   Tensor gradient(std::size_t weight);
@@ -59,17 +59,22 @@ class StageDevice {
     std::vector<Shape> shapes;          // of the outputs
     std::vector<Port> last_uses;        // ports that no pass behind it needs
     bool has_run = false;               // then its sums are there
+    bool loads = false;                 // the next run takes new weights
+    std::int64_t made_of_weights = 0;   // bytes, as counted
   };
 
   void add_pass(Action::Kind kind, const PassProgram& program, const StageDeviceOptions& options);
   void find_last_uses();
   Tensor& at(const Port& port, MicroBatch& micro_batch);
+  // Of a run: all but the weights.
+  std::vector<Tensor> inputs_of(const PassProgram& pass, MicroBatch& micro_batch);
   void count_sums(Pass& pass);
+  void count_made_of_weights(Pass& pass);
 
   const StageProgram& program_;
   Ledger& ledger_;
-  std::array<Pass, 4> passes_;  // by kind
-  std::vector<Tensor> weights_;
+  std::array<Pass, 4> passes_;   // by kind
+  std::vector<Tensor> weights_;  // by index of StageProgram::weights
   Tensor loss_seed_;
 };
 

@@ -396,7 +396,11 @@ class StageCutter {
     if (wanted.empty()) return result;
     Extract part = extract(whole_, given, values(wanted));
     result.graph = std::move(part.graph);
-    for (const Value value : part.inputs) result.inputs.push_back(ports_.at(value));
+    for (std::size_t i = 0; i < part.inputs.size(); ++i) {
+      const Port port = ports_.at(part.inputs[i]);
+      result.inputs.push_back(port);
+      if (port.kind == Port::Kind::kWeight) result.graph.inputs[i].role = Role::kWeight;
+    }
     const std::vector<Output> all = std::exchange(result.graph.outputs, {});
     for (std::size_t k = 0; k < wanted.size(); ++k) {
       if (wanted[k].port.kind == Port::Kind::kWeightGradient) {

@@ -54,9 +54,9 @@ struct Port {
   auto operator<=>(const Port&) const = default;
 };
 
-// The graph has constant shapes; its inputs and outputs are those below, in their order. Gradients
-// of weights are no outputs: each run adds them to the states "sum<k>" of the program, k the index
-// into `sums`.
+// The graph has constant shapes; its inputs and outputs are those below, in their order. Inputs
+// that are parameters have the role kWeight. Gradients of weights are no outputs: each run adds
+// them to the states "sum<k>" of the program, k the index into `sums`.
 struct PassProgram {
   Graph graph;
   std::vector<Port> inputs;
