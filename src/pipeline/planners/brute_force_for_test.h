@@ -2,19 +2,22 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "pipeline/planners/graphpipe_price.h"
 
 namespace lamina::pipeline::test {
 
-// Predicted seconds of the best plan with this micro-batch, by trying all of them.
+// Predicted seconds of all plans with this micro-batch.
 class BruteForce {
  public:
-  BruteForce(const Computation& network, const Pricing& pricing)
-      : network_(network), pricing_(pricing) {
+  // Stages wait for each other along `edges`.
+  BruteForce(const Computation& network, const Pricing& pricing, std::vector<Edge> edges)
+      : pricing_(pricing), edges_(std::move(edges)) {
     const int count = static_cast<int>(network.operators.size());
     for (unsigned set = 0; set < 1U << count; ++set) {
       std::vector<int> operators;
@@ -24,35 +27,36 @@ class BruteForce {
       shapes_.push_back(shape_of(network, operators));
     }
   }
+  BruteForce(const Computation& network, const Pricing& pricing)
+      : BruteForce(network, pricing, network.edges) {}
 
-  // Infinite where nothing fits. Partitions of which some do not fit the memory count as none.
+  // Calls `use` with every partition into sets of operators, and with the seconds of its best plan:
+  // infinite where it does not fit the memory.
+  using Use = std::function<void(const std::vector<unsigned>&, double)>;
+  void for_each(const Use& use) { part(0, use); }
+
   double best() {
-    part(0);
-    return best_;
-  }
-  // Of this partition alone, into sets of operators.
-  double best_of(const std::vector<unsigned>& stages) {
-    best_ = std::numeric_limits<double>::infinity();
-    stages_ = stages;
-    judge();
-    return best_;
+    double least = std::numeric_limits<double>::infinity();
+    for_each(
+        [&](const std::vector<unsigned>&, double seconds) { least = std::min(least, seconds); });
+    return least;
   }
 
  private:
   // Puts operator `next` into every stage, and into a new one.
-  void part(int next) {
-    if (next == static_cast<int>(network_.operators.size())) {
-      judge();
+  void part(int next, const Use& use) {
+    if (shapes_.size() == std::size_t{1} << next) {
+      if (judge()) use(stages_, best_);
       return;
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       stages_[s] |= 1U << next;
-      part(next + 1);
+      part(next + 1, use);
       stages_[s] &= ~(1U << next);
     }
     if (static_cast<int>(stages_.size()) == pricing_.devices().count) return;
     stages_.push_back(1U << next);
-    part(next + 1);
+    part(next + 1, use);
     stages_.pop_back();
   }
 
@@ -63,18 +67,21 @@ class BruteForce {
     return stages_.size();
   }
 
-  void judge() {
+  // False where the stage graph has a cycle.
+  bool judge() {
+    best_ = std::numeric_limits<double>::infinity();
     after_.assign(stages_.size(), {});
-    for (const Edge& edge : network_.edges) {
+    for (const Edge& edge : edges_) {
       const std::size_t from = stage_of(edge.from), to = stage_of(edge.to);
       if (from != to) after_[from].push_back(to);
     }
     heights_.assign(stages_.size(), 0);
     for (std::size_t s = 0; s < stages_.size(); ++s) {
-      if (height(s) < 0) return;
+      if (height(s) < 0) return false;
     }
     modes_.assign(stages_.size(), {});
     choose(0, pricing_.devices().count);
+    return true;
   }
 
   // Stages on the longest path to a sink; -1: there is a cycle.
@@ -128,14 +135,14 @@ class BruteForce {
     return *paths[s];
   }
 
-  const Computation& network_;
   const Pricing& pricing_;
+  std::vector<Edge> edges_;
   std::vector<Shape> shapes_;  // by set of operators
   std::vector<unsigned> stages_;
   std::vector<std::vector<std::size_t>> after_;
   std::vector<int> heights_;
   std::vector<StageMode> modes_;
-  double best_ = std::numeric_limits<double>::infinity();
+  double best_ = 0.0;  // of the partition
 };
 
 }  // namespace lamina::pipeline::test

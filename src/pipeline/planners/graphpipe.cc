@@ -4,6 +4,8 @@
 #include <limits>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "pipeline/planners.h"
@@ -21,28 +23,27 @@ bool faster(const JudgedPlan& a, const JudgedPlan& b) { return a.iteration_s < b
 
 constexpr double kMostPasses = 2e5;  // to simulate, at each slack
 
-// Simulates the most promising of one view, as many as take a moment. Predictions are seldom too
-// long: when one is longer than the best simulated time, those behind it are not looked at.
+// Simulates the most promising of one view, as many as take a moment.
 class Simulations {
  public:
   Simulations(const Computation& computation, const Cluster& cluster)
       : computation_(computation), cluster_(cluster) {}
 
+  // By what the search predicts, which knows equal devices and links of their own, and by the
+  // estimate, which knows all of them but looks at each stage's messages alone.
   void run(const std::vector<Candidate>& candidates, int view) {
-    constexpr double kTrusted = 1.03;
-    constexpr int kMostPlans = 12;
-    double simulated = 0.0, best_s = std::numeric_limits<double>::infinity();
-    int plans = 0;
+    constexpr int kMostPredicted = 12, kMostEstimated = 8;
+    Ranking predicted, estimated;
     for (const Candidate& candidate : candidates) {
       if (candidate.view != view) continue;
-      if (candidate.predicted_s > kTrusted * best_s || plans == kMostPlans) break;
-      if (!seen_.insert(to_json(candidate.plan)).second) continue;
-      simulated += passes(candidate.plan);
-      if (plans > 0 && simulated > kMostPasses) break;
-      judged_.push_back(best_slack(computation_, cluster_, candidate.plan));
-      best_s = std::min(best_s, judged_.back().iteration_s);
-      ++plans;
+      predicted.emplace_back(candidate.predicted_s, &candidate.plan);
+      const double seconds = estimated_seconds(computation_, cluster_, candidate.plan);
+      estimated.emplace_back(seconds, &candidate.plan);
     }
+    std::stable_sort(estimated.begin(), estimated.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    run(predicted, kMostPredicted, 1.03);
+    run(estimated, kMostEstimated, 1.1);
   }
 
   // The fastest first.
@@ -52,6 +53,24 @@ class Simulations {
   }
 
  private:
+  using Ranking = std::vector<std::pair<double, const Plan*>>;
+
+  // Times are seldom overrated by more than `trusted`: when one is so much longer than the best
+  // simulated, those behind it are not looked at.
+  void run(const Ranking& ranking, int most, double trusted) {
+    double simulated = 0.0, best_s = std::numeric_limits<double>::infinity();
+    int plans = 0;
+    for (const auto& [seconds, plan] : ranking) {
+      if (seconds > trusted * best_s || plans == most) break;
+      if (!seen_.insert(to_json(*plan)).second) continue;
+      simulated += passes(*plan);
+      if (plans > 0 && simulated > kMostPasses) break;
+      judged_.push_back(best_slack(computation_, cluster_, *plan));
+      best_s = std::min(best_s, judged_.back().iteration_s);
+      ++plans;
+    }
+  }
+
   const Computation& computation_;
   const Cluster& cluster_;
   std::set<std::string> seen_;

@@ -16,8 +16,6 @@
 namespace lamina::pipeline {
 namespace {
 
-// Networks of at most so many operators are searched without approximations.
-constexpr int kFew = 24;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 DeviceView view_of(const Cluster& cluster, std::vector<int> devices) {

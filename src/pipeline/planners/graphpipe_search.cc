@@ -16,7 +16,7 @@ using Index = std::size_t;
 Index at(int i) { return static_cast<Index>(i); }
 
 // Places where the bundles of all forks may be cut, and those of one fork at least.
-constexpr int kMostCuts = 256, kFewestCuts = 8;
+constexpr int kMostCuts = 264, kFewestCuts = 8;
 constexpr int kMostCutsOfBundle = 48;
 // Items of a bundle of several branches. What would need longer ones is left to the search over all
 // operators in a line.
@@ -58,7 +58,8 @@ std::vector<StageSearch::Left> StageSearch::left_for(const Range& range) const {
   for (int item = range.begin; item <= range.end; ++item) {
     const int devices = least_devices(others) + least_devices(own.work(range.begin, item));
     left.push_back({pricing_.devices().count - devices,
-                    limits_.path_s - pricing_.least_seconds(own.path(range.begin, item))});
+                    limits_.path_s - pricing_.least_seconds(own.path(range.begin, item)),
+                    limits_.path_s - pricing_.least_seconds(own.forward(range.begin, item))});
   }
   return left;
 }
@@ -134,7 +135,7 @@ void StageSearch::add_stages(Solving& solving, int place, const Cut& head) {
     if (begin < place && !add_stage(solving, parts, from)) break;
     if (begin == first || (begin == place && head.bundle == kNoBundle)) continue;
     const int fork = space_.sequence(solving.range.sequence).items[at(begin - 1)].fork;
-    if (fork < 0) continue;
+    if (fork < 0 || space_.sequence(solving.range.sequence).is_border(begin)) continue;
     for (const Cut& cut : cuts(fork)) {
       parts.tail = cut.bundle;
       parts.tail_begin = cut.item;
@@ -180,7 +181,8 @@ bool StageSearch::add_stage(Solving& solving, const StageParts& parts, const Fro
 void StageSearch::add_fork(Solving& solving, int item, const Cut& tail, const Front& from) {
   const int fork = space_.sequence(solving.range.sequence).items[at(item)].fork;
   add_open_fork(solving, item, {fork, tail, {}, false, 0}, from);
-  if (item == solving.range.begin) return;
+  const Sequence& own = space_.sequence(solving.range.sequence);
+  if (item == solving.range.begin || own.is_border(item)) return;
   for (const Cut& head : cuts(fork)) {
     if (head.item == 0) continue;
     if (space_.contains(fork, all_branches(fork) - group_of(tail), group_of(head))) {
@@ -328,7 +330,8 @@ const StageSearch::Front& StageSearch::whole_branches(int fork, int group, int h
 const std::vector<StageSearch::Cut>& StageSearch::cuts(int fork) {
   const auto known = cuts_.find(fork);
   if (known != cuts_.end()) return known->second;
-  const int most = std::max(kMostCuts / space_.forks(), kFewestCuts);
+  const int share = space_.pieces() <= kFew ? 1 : space_.forks();
+  const int most = std::max(kMostCuts / share, kFewestCuts);
   std::vector<std::pair<int, int>> groups;  // with their numbers of branches
   for (int group = 1; group <= all_branches(fork); ++group) {
     const std::vector<int> counts = space_.counts(fork, group);

@@ -101,10 +101,11 @@ class StageSearch {
   // something too.
   struct Left {
     int devices = 0;
-    double path_s = 0.0;
+    double back_s = 0.0;
+    double all_s = 0.0;  // stages before only lengthen this by their forward passes
 
     bool allows(const Label& label) const {
-      return label.devices <= devices && label.paths.all_s <= path_s;
+      return label.devices <= devices && label.paths.back_s <= back_s && label.paths.all_s <= all_s;
     }
   };
   // All from an item on is in stages, but the head of a bundle of that item, which the next stage

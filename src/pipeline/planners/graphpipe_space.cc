@@ -163,14 +163,14 @@ void Space::find_tensors() {
 }
 
 int Space::add_items(const std::vector<Item>& items) {
-  Sequence sequence{{}, {Work{}}, {Work{}}};
+  Sequence sequence{{}, {Work{}}, {Work{}}, {Work{}}, {}};
   for (const Item& item : items) append(item, sequence);
   sequences_.push_back(std::move(sequence));
   return static_cast<int>(sequences_.size()) - 1;
 }
 
 void Space::append(const Item& item, Sequence& to) const {
-  Work work, path;
+  Work work, path, forward;
   if (item.piece >= 0) {
     const Shape& shape = piece_shapes_[at(item.piece)];
     for (Index pass = 0; pass < shape.rate_s.size(); ++pass) {
@@ -178,18 +178,22 @@ void Space::append(const Item& item, Sequence& to) const {
       work = work + own;
       if (pass != kWeightGradient || !splits_) path = path + own;
     }
+    forward = {shape.rate_s[0], shape.fixed_s[0]};
   } else {
     for (const auto& alike : fork(item.fork).classes) {
       for (const int branch : alike) {
         work = work + sequence(branch).before.back();
         const Work& other = sequence(branch).path_before.back();
-        if (other.rate_s > path.rate_s) path = other;
+        if (other.rate_s <= path.rate_s) continue;
+        path = other;
+        forward = sequence(branch).forward_before.back();
       }
     }
   }
   to.items.push_back(item);
   to.before.push_back(to.before.back() + work);
   to.path_before.push_back(to.path_before.back() + path);
+  to.forward_before.push_back(to.forward_before.back() + forward);
 }
 
 // Leaves are met in the order in which the constructor made pieces of them.
@@ -308,11 +312,17 @@ bool Space::contains(int fork_id, int whole, int part) const {
 
 int Space::join(const std::vector<int>& branches) {
   std::vector<Item> items;
+  std::vector<int> borders;
   for (const int branch : branches) {
-    const std::vector<Item>& more = sequence(branch).items;
-    items.insert(items.end(), more.begin(), more.end());
+    const Sequence& more = sequence(branch);
+    const auto first = static_cast<int>(items.size());
+    if (first > 0) borders.push_back(first);
+    for (const int border : more.borders) borders.push_back(first + border);
+    items.insert(items.end(), more.items.begin(), more.items.end());
   }
-  return add_items(items);
+  const int joined = add_items(items);
+  sequences_.back().borders = std::move(borders);
+  return joined;
 }
 
 const std::vector<int>& Space::bundles(int fork_id, int group) {

@@ -2,6 +2,7 @@
 // branches, and what any part of it costs.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <map>
@@ -46,6 +47,9 @@ SpTree without_small_forks(const Computation& computation, SpTree tree, double s
 // `grain_s` seconds a sample.
 SpTree coarsen(const Computation& computation, SpTree tree, double grain_s);
 
+// So many pieces are searched without approximations.
+constexpr int kFew = 24;
+
 // A piece, or a fork.
 struct Item {
   int piece = -1;
@@ -55,9 +59,11 @@ struct Item {
 struct Sequence {
   std::vector<Item> items;
   // Of the items before each, and of all: all passes; and those that a path from a source to a sink
-  // and back has to wait for.
+  // and back has to wait for, and of these the forward passes.
   std::vector<Work> before;
   std::vector<Work> path_before;
+  std::vector<Work> forward_before;
+  std::vector<int> borders;  // where one branch of a bundle ends and the next begins; ascending
 
   Work work(int begin, int end) const {
     return before[static_cast<std::size_t>(end)] - before[static_cast<std::size_t>(begin)];
@@ -65,6 +71,14 @@ struct Sequence {
   Work path(int begin, int end) const {
     return path_before[static_cast<std::size_t>(end)] -
            path_before[static_cast<std::size_t>(begin)];
+  }
+  Work forward(int begin, int end) const {
+    return forward_before[static_cast<std::size_t>(end)] -
+           forward_before[static_cast<std::size_t>(begin)];
+  }
+  // No item waits for those on the other side.
+  bool is_border(int item) const {
+    return std::binary_search(borders.begin(), borders.end(), item);
   }
 };
 // Branches side by side, as sequences; those of a class cost the same in every respect.
