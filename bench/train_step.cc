@@ -84,7 +84,7 @@ int run(int count, char** arguments) {
   NamedTensors parameters = train::initial_parameters(network, 1);
   train::Optimizer optimizer({.optimizer = arguments[3]}, parameters, options);
   const Clock::time_point start = Clock::now();
-  train::GradientProgram program(network, samples, options);
+  train::GradientProgram program(network, samples, find_device("cpu"), options);
   fmt::print(stderr, "compiled in {:.1f} s, {} kernels, {} fallbacks\n", ms_since(start) / 1e3,
              program.stats().kernels, program.stats().fallbacks);
   const std::string last = arguments[count - 1];

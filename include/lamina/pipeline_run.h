@@ -25,6 +25,12 @@ bool is_started_by_mpi();
 void run_mpi_rank(const std::function<void(Transport&)>& body);
 int rank_of(const Transport& transport);
 
+// Runs `body` with messages that go from GPU to GPU through NCCL. `start` brings the ranks
+// together, and tells them which messages come; nobody else may use it meanwhile. To be called by
+// all ranks. GPUs of a machine are dealt out to its ranks; throws kUnsupported without NCCL and
+// where two ranks have the same GPU, kNotFound where there is no GPU.
+void run_nccl_rank(Transport& start, const std::function<void(Transport&)>& body);
+
 // Which plan is run. Costs for planners are modelled, or measured here.
 struct PipelineOptions {
   std::string plan;                   // a file; "": the planner makes one

@@ -264,6 +264,7 @@ struct TrainOptions {
   std::string log;                      // file of JSON lines; "": none
   std::int64_t test_every = 0;          // steps; 0: at the end only
   int threads = 0;
+  std::string device = "cpu";  // of gradients; tests and the optimiser are the cpu device's
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -281,6 +282,9 @@ struct TrainOptions {
     visit("log", self.log, "write the losses to this file, a line of JSON for each step");
     visit("test_every", self.test_every, "steps between tests; 0: test at the end only");
     visit("threads", self.threads, "worker threads; 0: one per core");
+    visit("device", self.device,
+          "that computes gradients: cpu, ref or cuda (of ranks, each the next GPU); tests and "
+          "the optimiser run on the cpu");
   }
 };
 
@@ -306,7 +310,7 @@ struct TrainTask {
   TrainOptions options;
 };
 
-// Trains on the cpu device: gradients of micro-batches are added up in f32 and applied once a
+// Gradients of micro-batches are added up in f32 and applied once a
 // batch. `watch` sees every entry of the log. Throws kInvalidArgument for options that do not fit
 // together and kExhausted when the loss is no number.
 TrainResult train(const TrainTask& task, std::stop_token stop = {},

@@ -128,7 +128,7 @@ void finish(const TrainCommandOptions& options, const PipelineResult& result, Js
 
 int train_on_mpi(const TrainCommandOptions& options, Json& report) {
   const Interrupt interrupt;
-  pipeline::run_mpi_rank([&](pipeline::Transport& transport) {
+  const auto train = [&](pipeline::Transport& transport) {
     const Loaded loaded(options);
     const PipelineResult result =
         train_pipeline(loaded.task(options), options.pipeline, transport, interrupt.token());
@@ -136,6 +136,13 @@ int train_on_mpi(const TrainCommandOptions& options, Json& report) {
       finish(options, result, report);
     } else {
       report = Json();  // rank 0 reports
+    }
+  };
+  pipeline::run_mpi_rank([&](pipeline::Transport& transport) {
+    if (options.transport == "mpi") {
+      train(transport);
+    } else {
+      run_nccl_rank(transport, train);
     }
   });
   return kYes;
@@ -146,9 +153,18 @@ bool is_for_pipelines(const TrainCommandOptions& options) {
          !options.write_plan.empty() || !options.write_schedule.empty() || !options.trace.empty();
 }
 
+void check_transport(const TrainCommandOptions& options) {
+  if (options.transport == "mpi") return;
+  require(options.transport == "nccl", "--transport: expected mpi or nccl, got '{}'",
+          options.transport);
+  require(pipeline::is_started_by_mpi() || options.ranks > 0,
+          "--transport nccl is for ranks that are processes: give --ranks, or start with mpirun");
+}
+
 int train_network(const TrainCommandOptions& options, Json& report) {
   require(options.svg.empty() || !options.train.log.empty(),
           "--svg draws what --log has written: give --log FILE too");
+  check_transport(options);
   if (pipeline::is_started_by_mpi()) return train_on_mpi(options, report);
   if (options.ranks > 0) return supervise_ranks(options, report);
   require(options.restarts == 0, "--restarts is for --ranks");

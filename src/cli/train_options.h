@@ -26,6 +26,7 @@ struct TrainCommandOptions {
   int ranks = 0;
   int restarts = 0;
   std::string launcher = "mpirun";
+  std::string transport = "mpi";
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -49,6 +50,8 @@ struct TrainCommandOptions {
           "with --ranks: how often to go on from the last checkpoint when they fail");
     visit("launcher", self.launcher,
           "with --ranks: the program that starts them, with its options");
+    visit("transport", self.transport,
+          "of messages between processes: mpi, or nccl from GPU to GPU");
   }
 };
 

@@ -12,7 +12,7 @@ namespace lamina {
 std::span<const Device* const> devices() {
   static const std::vector<const Device*> list = [] {
     std::vector<const Device*> found = {&ref_device(), &cpu_device()};
-    if (cuda_device() != nullptr) found.push_back(cuda_device());
+    found.insert(found.end(), cuda_devices().begin(), cuda_devices().end());
     return found;
   }();
   return list;

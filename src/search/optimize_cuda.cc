@@ -196,7 +196,8 @@ class CudaOptimizer {
 
   // Compares with the reference device, every element, where there is a GPU.
   std::string run_here(const Graph& prepared, const Graph& optimized) const {
-    const Device* device = cuda_device();
+    const auto found = cuda_devices();
+    const Device* device = found.empty() ? nullptr : found.front();
     if (device == nullptr) return "not run: there is no GPU here";
     const auto seed = static_cast<std::uint64_t>(options_.seed);
     const Graph filled = fill_weights(prepared, seed);

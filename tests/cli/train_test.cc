@@ -123,6 +123,25 @@ TEST_CASE("train: a full disk keeps the old checkpoint, from which the run goes 
   }
 }
 
+TEST_CASE("train: on the reference device, alone and as a pipeline") {
+  const Sandbox box;
+  write_all(box.path("small.lam"), kModel);
+  const std::string train =
+      "train $/small.lam --samples 32 --batch 8 --micro-batch 2 --threads 1 --steps 6 ";
+  REQUIRE(box.lamina(train + "--device ref --log $/alone.jsonl").status == 0);
+  REQUIRE(box.lamina(train + "--log $/cpu.jsonl").status == 0);
+  REQUIRE(box.lamina(train + "--device ref --devices 2 --log $/two.jsonl").status == 0);
+  const std::vector<double> alone = losses(box, "alone.jsonl"), two = losses(box, "two.jsonl"),
+                            cpu = losses(box, "cpu.jsonl");
+  REQUIRE(alone.size() == 6);
+  REQUIRE(two.size() == 6);
+  CHECK(alone != cpu);  // another device did it
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    CHECK(two[i] == doctest::Approx(alone[i]).epsilon(1e-5));
+    CHECK(cpu[i] == doctest::Approx(alone[i]).epsilon(1e-4));
+  }
+}
+
 TEST_CASE("train: what does not fit") {
   const Sandbox box;
   write_all(box.path("small.lam"), kModel);
@@ -141,6 +160,11 @@ TEST_CASE("train: what does not fit") {
   box.refuses(train + "--batch 8 --devices 2 --plan $/short.json", 2, "short.json");
   box.refuses(train + "--devices 2 --restarts 1", 2, "--restarts is for --ranks");
   box.refuses("train nothing.lam", 3, "nothing.lam");
+  box.refuses(train + "--device tpu", 3, "no device 'tpu'");
+  box.refuses(train + "--devices 2 --device tpu", 3, "no device 'tpu'");
+  box.refuses(train + "--devices 2 --device ref --profile", 4, "profile: costs are measured on");
+  box.refuses(train + "--devices 2 --transport nccl", 2, "--transport nccl is for ranks that are");
+  box.refuses(train + "--ranks 2 --transport smoke", 2, "expected mpi or nccl, got 'smoke'");
   REQUIRE(box.lamina(train + "--batch 8 --checkpoints $/saved").status == 0);
   const std::string saved = box.path("saved/step_00000002.safetensors");
   const std::string checkpoint = read_all(saved);

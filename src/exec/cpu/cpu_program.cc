@@ -239,11 +239,23 @@ Tensor CpuProgram::state(std::string_view name) {
   fail(ErrorCode::kNotFound, "no state '{}' (states exist after the first run)", name);
 }
 
+// In place where the shape cannot change: sums of gradients begin anew in every iteration.
 void CpuProgram::reset_state() {
   for (std::size_t s = 0; s < lowered_.storages.size(); ++s) {
-    if (lowered_.storages[s].kind == Storage::Kind::kState) kept_[s] = Tensor();
+    const Storage& storage = lowered_.storages[s];
+    if (storage.kind != Storage::Kind::kState || kept_[s].empty()) continue;
+    const Input& input = graph_.inputs[static_cast<std::size_t>(storage.index)];
+    const Type& type = node_of(graph_, input.node).types[0];
+    if (!constant_shape(type.shape)) {
+      kept_[s] = Tensor();
+      plans_.clear();
+    } else if (input.value.empty() && input.initial == 0.0) {
+      std::memset(kept_[s].data(), 0, kept_[s].bytes());  // zero in every type
+    } else {
+      const Tensor initial = initial_state(input, type, {});
+      std::memcpy(kept_[s].data(), initial.data(), initial.bytes());
+    }
   }
-  plans_.clear();
 }
 
 const LaunchPlan& CpuProgram::find_plan(std::span<const Tensor> inputs) {

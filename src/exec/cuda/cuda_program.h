@@ -24,7 +24,8 @@ struct GraphKernels {
 // Throws kUnsupported that names the operator for which there is no kernel.
 GraphKernels emit_graph(const Graph& graph, const GpuMachine& machine);
 
-// Inputs are copied to the GPU and outputs back in every run; weights and states stay there.
+// Inputs are copied to the GPU and outputs back in every run; weights and states stay there, and
+// state() gives a copy.
 class CudaProgram final : public Program {
  public:
   CudaProgram(const Graph& graph, std::shared_ptr<Gpu> gpu);

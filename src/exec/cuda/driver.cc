@@ -77,10 +77,9 @@ struct Library {
 
 class DriverGpu final : public Gpu {
  public:
-  DriverGpu(Library library, std::string cache_dir)
+  DriverGpu(Library library, std::string cache_dir, int index)
       : library_(library), cache_dir_(std::move(cache_dir)) {
-    call(library_.device(&device_, 0), "cuDeviceGet");
-    call(library_.retain(&context_, device_), "cuDevicePrimaryCtxRetain");
+    call(library_.device(&device_, index), "cuDeviceGet");
     describe();
   }
   DriverGpu(const DriverGpu&) = delete;
@@ -158,8 +157,14 @@ class DriverGpu final : public Gpu {
     library_.error_text(result, &text);
     fail(ErrorCode::kInternal, "{}: {}", what, text != nullptr ? text : "unknown error");
   }
-  // Contexts belong to threads; a program may be run by any.
-  void enter() const { call(library_.use(context_), "cuCtxSetCurrent"); }
+  // Contexts belong to threads; a program may be run by any. Who only asks what the GPU is makes
+  // none: they take memory there.
+  void enter() {
+    if (context_ == nullptr) {
+      call(library_.retain(&context_, device_), "cuDevicePrimaryCtxRetain");
+    }
+    call(library_.use(context_), "cuCtxSetCurrent");
+  }
 
   int attribute(Attribute which) const {
     int value = 0;
@@ -194,9 +199,16 @@ class DriverGpu final : public Gpu {
 
 }  // namespace
 
-std::shared_ptr<Gpu> open_gpu(const std::string& cache_dir, std::string* why) {
-  const auto refuse = [&](const char* reason) -> std::shared_ptr<Gpu> {
-    if (why != nullptr) *why = reason;
+int gpu_count() {
+  Library library;
+  int count = 0;
+  const bool known = library.open() && library.init(0) == 0 && library.count(&count) == 0;
+  return known ? count : 0;
+}
+
+std::shared_ptr<Gpu> open_gpu(const std::string& cache_dir, int index, std::string* why) {
+  const auto refuse = [&](std::string reason) -> std::shared_ptr<Gpu> {
+    if (why != nullptr) *why = std::move(reason);
     return nullptr;
   };
   Library library;
@@ -205,7 +217,8 @@ std::shared_ptr<Gpu> open_gpu(const std::string& cache_dir, std::string* why) {
   if (library.init(0) != 0 || library.count(&count) != 0 || count == 0) {
     return refuse("the driver finds no GPU");
   }
-  auto gpu = std::make_shared<DriverGpu>(library, cache_dir);
+  if (index >= count) return refuse(fmt::format("the driver finds no more than {} GPUs", count));
+  auto gpu = std::make_shared<DriverGpu>(library, cache_dir, index);
   if (gpu->machine().sm < 80) return refuse("the GPU is older than sm_80");
   return gpu;
 }

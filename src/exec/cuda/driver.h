@@ -1,4 +1,4 @@
-// The first GPU of this machine, through the driver's library, which is opened when it is wanted:
+// The GPUs of this machine, through the driver's library, which is opened when it is wanted:
 // building Lamina needs no CUDA.
 #pragma once
 
@@ -9,7 +9,9 @@
 
 namespace lamina::cuda {
 
-// Null without a driver or a GPU of sm_80 or newer; `why` then says which.
-std::shared_ptr<Gpu> open_gpu(const std::string& cache_dir, std::string* why = nullptr);
+// How many GPUs the driver finds; 0 without one.
+int gpu_count();
+// Null when there is no GPU of this number, or it is older than sm_80; `why` then says which.
+std::shared_ptr<Gpu> open_gpu(const std::string& cache_dir, int index, std::string* why = nullptr);
 
 }  // namespace lamina::cuda

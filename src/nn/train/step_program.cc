@@ -71,7 +71,7 @@ Network in_bf16(const Network& network) {
   return result;
 }
 
-GradientProgram::GradientProgram(const Network& network, std::int64_t samples,
+GradientProgram::GradientProgram(const Network& network, std::int64_t samples, const Device& device,
                                  const RunOptions& run) {
   Graph forward = bind_sizes(network.graph, {{std::string(kSamples), samples}});
   forward.outputs.resize(1);
@@ -82,7 +82,7 @@ GradientProgram::GradientProgram(const Network& network, std::int64_t samples,
   const Graph graph = lower::fuse_chains(simplify(gradient(forward, parameters)));
   inputs_ = names_of(graph, false);
   weights_ = names_of(graph, true);
-  program_ = compile(graph, find_device("cpu"), patient(run));
+  program_ = compile(graph, device, patient(run));
   stats_ = program_->stats();
   outputs_.emplace_back(DType::kF32, Shape{});
   for (std::size_t i = 0; i < names.size(); ++i) {

@@ -13,7 +13,8 @@ Network in_bf16(const Network& network);
 // The loss and the gradients of the trained parameters for batches of `samples`.
 class GradientProgram {
  public:
-  GradientProgram(const Network& network, std::int64_t samples, const RunOptions& run);
+  GradientProgram(const Network& network, std::int64_t samples, const Device& device,
+                  const RunOptions& run);
 
   // Takes the elements as they are now; to be called again when they have changed.
   void set_parameters(const NamedTensors& parameters);
@@ -32,7 +33,7 @@ class GradientProgram {
   ProgramStats stats_;
 };
 
-// All outputs, for batches of any size.
+// All outputs, for batches of any size, on the cpu device.
 class ForwardProgram {
  public:
   ForwardProgram(const Network& network, const NamedTensors& parameters, const RunOptions& run);

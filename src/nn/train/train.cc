@@ -62,7 +62,7 @@ class Training {
         parameters_(initial_parameters(network_, static_cast<std::uint64_t>(options_.seed))),
         optimizer_(task.optimizer, only_trained(network_, parameters_), run_),
         order_(static_cast<std::uint64_t>(options_.seed), task.training.size()),
-        program_(network_, micro_batch_, run_),
+        program_(network_, micro_batch_, find_device(options_.device), run_),
         watch_(watch) {
     if (options_.resume) resume();
     if (!options_.log.empty()) log_.emplace(options_.log, step_);

@@ -156,6 +156,6 @@ TEST_CASE("options that do not fit together are refused") {
 }
 
 TEST_CASE("a convolutional step is compiled as a whole") {
-  const GradientProgram program(small_convnet(), 16, {.threads = 1});
+  const GradientProgram program(small_convnet(), 16, find_device("cpu"), {.threads = 1});
   CHECK(program.stats().fallback_ops == std::vector<std::string>{});
 }

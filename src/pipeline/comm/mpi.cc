@@ -116,7 +116,7 @@ bool has_mpi() { return true; }
 
 void run_mpi_rank(const std::function<void(Transport&)>& body) {
   int provided = 0;
-  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MpiTransport transport;
   try {

@@ -91,16 +91,15 @@ class ThreadTransport final : public Transport {
 
   bool is_done(int message) override {
     const std::scoped_lock lock(world_.mutex);
-    return try_finish(message);
+    if (try_finish(message)) return true;
+    check_others();
+    return false;
   }
 
   void wait(int message) override {
     std::unique_lock lock(world_.mutex);
     while (!try_finish(message)) {
-      if (!world_.failure.empty()) {
-        withdraw();
-        fail(ErrorCode::kExhausted, "another rank failed: {}", world_.failure);
-      }
+      check_others();
       // The bound is for messages that are late: nobody tells when they are due.
       world_.changed.wait_for(lock, std::chrono::microseconds(late_ ? 50 : 100000));
     }
@@ -124,6 +123,12 @@ class ThreadTransport final : public Transport {
     std::span<std::byte> into;
     std::shared_ptr<Message> message;
   };
+
+  void check_others() {
+    if (world_.failure.empty()) return;
+    withdraw();
+    fail(ErrorCode::kExhausted, "another rank failed: {}", world_.failure);
+  }
 
   // The memory of what was sent and not received will be gone.
   void withdraw() {

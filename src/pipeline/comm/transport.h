@@ -1,4 +1,5 @@
-// Messages between ranks: the narrow interface that threads of one process and MPI have in common.
+// Messages between ranks: the narrow interface that threads of one process, MPI and NCCL have in
+// common.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +10,7 @@ namespace lamina::pipeline {
 
 // One rank's end. Messages of one sender, receiver and tag arrive in the order in which they were
 // sent, at the receives of that sender and tag in the order in which they were posted. For one
-// thread at a time.
+// thread at a time, though not always the same.
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -22,8 +23,8 @@ class Transport {
   // long as the message must stand behind every send before its sender can wait for it.
   virtual int send(int to, int tag, std::span<const std::byte> bytes) = 0;
   virtual int receive(int from, int tag, std::span<std::byte> bytes) = 0;
+  // Both throw when another rank has failed; waiting leaves the processor to others.
   virtual bool is_done(int message) = 0;
-  // Idle: leaves the processor to others. Throws when another rank has failed.
   virtual void wait(int message) = 0;
 
   // Ends the work of all ranks: those that wait, throw, or their processes end with this exit

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "exec/lower/fuse.h"
 #include "graph/simplify.h"
+#include "pipeline/run/extract.h"
 
 namespace lamina::pipeline {
 namespace {
@@ -170,7 +171,8 @@ void StageDevice::run(Kind kind, MicroBatch& micro_batch) {
 void StageDevice::count_sums(Pass& pass) {
   pass.has_run = true;
   for (std::size_t k = 0; k < pass.program->sums.size(); ++k) {
-    ledger_.add(static_cast<std::int64_t>(pass.compiled->state(sum_name(k)).bytes()));
+    const Graph& graph = pass.program->graph;
+    ledger_.add(bytes_of(graph.type(graph.find(sum_name(k)))));
   }
 }
 
@@ -182,11 +184,7 @@ void StageDevice::count_made_of_weights(Pass& pass) {
 
 void StageDevice::clear_gradients() {
   for (const Pass& pass : passes_) {
-    for (std::size_t k = 0; pass.has_run && k < pass.program->sums.size(); ++k) {
-      Tensor sum = pass.compiled->state(sum_name(k));
-      const std::span<float> elements = sum.span<float>();
-      std::fill(elements.begin(), elements.end(), 0.0F);
-    }
+    if (pass.has_run) pass.compiled->reset_state();
   }
 }
 

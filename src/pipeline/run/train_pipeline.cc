@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/progress.h"
+#include "exec/cuda/cuda_device.h"
 #include "lamina/pipeline_run.h"
 #include "nn/train/run_options.h"
 #include "pipeline/comm/tensors.h"
@@ -25,12 +26,24 @@ using Watch = std::function<void(const train::LogEntry&)>;
 
 constexpr int kRunTag = 0;  // between iterations; those of Update are over then
 
-void check_for_ranks(const train::TrainOptions& options) {
+void check_for_ranks(const train::TrainOptions& options, bool profile) {
   train::check_options(options);
+  find_device(options.device);
+  if (profile && options.device != "cpu") {
+    fail(ErrorCode::kUnsupported, "profile: costs are measured on the device cpu, not on '{}'",
+         options.device);
+  }
   require(options.batch <= INT32_MAX, "batch {}: expected at most {}", options.batch, INT32_MAX);
   if (options.bf16) {
     fail(ErrorCode::kUnsupported, "bf16: pipelines have f32 parameters");
   }
+}
+
+// GPUs are dealt out to the ranks.
+std::string device_of_rank(const std::string& device, int rank) {
+  if (device != "cuda" || cuda_devices().empty()) return device;
+  const auto gpus = cuda_devices();
+  return std::string(gpus[static_cast<std::size_t>(rank) % gpus.size()]->name());
 }
 
 UpdateOptions update_options(const train::TrainTask& task, const RunOptions& run) {
@@ -55,7 +68,7 @@ class RankTraining {
              prepared_.plan,
              prepared_.schedule,
              prepared_.program,
-             "cpu",
+             device_of_rank(options_.device, transport.rank()),
              run_options_,
              update_options(task, run_options_)} {
     const std::optional<train::Checkpoint> checkpoint = find_checkpoint();
@@ -274,7 +287,7 @@ int rank_of(const Transport& transport) { return transport.rank(); }
 PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOptions& options,
                               Transport& transport, std::stop_token stop, const Watch& watch) {
   train::validate(task.network);
-  check_for_ranks(task.options);
+  check_for_ranks(task.options, options.profile);
   return RankTraining(task, options, transport, watch).run(stop);
 }
 
