@@ -117,6 +117,9 @@ bool has_mpi() { return true; }
 void run_mpi_rank(const std::function<void(Transport&)>& body) {
   int provided = 0;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
+  if (provided < MPI_THREAD_SERIALIZED) {
+    fail(ErrorCode::kUnsupported, "this MPI is for one thread of a process only");
+  }
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MpiTransport transport;
   try {

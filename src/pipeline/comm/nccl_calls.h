@@ -15,7 +15,7 @@ class NcclCalls {
   virtual ~NcclCalls() = default;
   // The rank's GPU, by a name that no other GPU of any machine has.
   virtual std::string gpu() const = 0;
-  // To be called by every thread before all else.
+  // To be called by every thread before all else, and when it has used another GPU.
   virtual void enter() = 0;
 
   virtual std::byte* allocate_host(std::size_t bytes) = 0;  // pinned

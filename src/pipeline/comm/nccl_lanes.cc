@@ -26,6 +26,7 @@ NcclLanes::NcclLanes(Transport& start, NcclCalls& calls)
 }
 
 NcclLanes::~NcclLanes() {
+  calls_.enter();
   for (int from = 0; from < start_.ranks(); ++from) {
     for (int to = 0; to < start_.ranks(); ++to) {
       Lane* own = lane(from, to);
@@ -97,6 +98,7 @@ Staging NcclLanes::take(std::size_t bytes) {
   const std::size_t size = std::bit_ceil(std::max(bytes, kLeast));
   const auto found = spare_.find(size);
   if (found == spare_.end()) {
+    calls_.enter();  // the rank may have used another GPU
     all_.push_back({size, calls_.allocate_host(size), calls_.allocate(size)});
     return all_.back();
   }

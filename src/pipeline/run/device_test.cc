@@ -1,7 +1,8 @@
 // Stages on devices other than the cpu: what needs no GPU.
 #include <doctest/doctest.h>
 
-#include "exec/cuda/cuda_program.h"
+#include "exec/cuda/emulated_gpu_test.h"
+#include "lamina/bench.h"
 #include "lamina/nn.h"
 #include "lamina/pipeline.h"
 #include "pipeline/run/stage_device.h"
@@ -44,5 +45,41 @@ TEST_CASE("every pass of the named networks has kernels for GPUs") {
       }
     }
     CHECK(passes > 3);
+  }
+}
+
+TEST_SUITE("slow") {
+  TEST_CASE("passes on an emulated GPU, with sums of gradients over micro-batches") {
+    Rng rng(12);
+    std::optional<test::Trial> trial;
+    while (!trial || trial->program.stages.size() != 2) {
+      trial = test::make_trial({.ranks = 1, .schedule = ScheduleKind::kSplit}, rng);
+    }
+    int sums = 0;
+    for (const StageProgram& stage : trial->program.stages) {
+      for (const PassProgram* pass :
+           {&stage.forward, &stage.input_gradient, &stage.weight_gradient}) {
+        if (pass->is_empty()) continue;
+        const Graph graph = fill_weights(as_compiled(pass->graph), 3);
+        cuda::CudaProgram program(graph, std::make_shared<cuda::EmulatedGpu>(cuda::test_machine()));
+        const auto reference = compile(graph, find_device("ref"));
+        for (int iteration = 0; iteration < 2; ++iteration) {
+          for (int m = 0; m < 2; ++m) {
+            const std::vector<Tensor> inputs = random_inputs(graph, {}, 10 * iteration + m);
+            const std::vector<Tensor> got = program.run(inputs), want = reference->run(inputs);
+            for (std::size_t k = 0; k < want.size(); ++k) {
+              CHECK(cpu::relative_error(got[k], want[k]) <= 1e-4);
+            }
+          }
+          for (std::size_t k = 0; k < pass->sums.size(); ++k, ++sums) {
+            const std::string name = sum_name(k);
+            CHECK(cpu::relative_error(program.state(name), reference->state(name)) <= 1e-4);
+          }
+          program.reset_state();
+          reference->reset_state();
+        }
+      }
+    }
+    CHECK(sums > 2);
   }
 }

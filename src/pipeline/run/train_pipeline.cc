@@ -41,8 +41,9 @@ void check_for_ranks(const train::TrainOptions& options, bool profile) {
 
 // GPUs are dealt out to the ranks.
 std::string device_of_rank(const std::string& device, int rank) {
-  if (device != "cuda" || cuda_devices().empty()) return device;
+  if (device != "cuda") return device;
   const auto gpus = cuda_devices();
+  check(!gpus.empty(), "the device cuda was found, and is gone");
   return std::string(gpus[static_cast<std::size_t>(rank) % gpus.size()]->name());
 }
 
