@@ -97,7 +97,8 @@ std::vector<Plan> refined(const Computation& computation, const Cluster& cluster
 Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
                        const PlanOptions& options) {
   const Deadline deadline(options.limit_s);
-  const Candidates candidates = find_candidates(computation, cluster, options, deadline, kMargin);
+  const Candidates candidates = find_candidates(computation, structure_of(computation), cluster,
+                                                options, {deadline, kMargin});
   Planned planned;
   planned.states = candidates.states;
   if (candidates.stopped) planned.reason = fmt::format("stopped after {} s", options.limit_s);

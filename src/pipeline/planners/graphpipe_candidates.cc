@@ -199,15 +199,14 @@ double least_fork(const std::vector<Candidate>& found, int devices) {
 // The searches of one view after another.
 class Finder {
  public:
-  Finder(const Computation& computation, const Cluster& cluster, const PlanOptions& options,
-         const Deadline& deadline, double margin)
+  Finder(const Computation& computation, const SpTree& tree, const Cluster& cluster,
+         const PlanOptions& options, const SearchEnd& end)
       : computation_(computation),
         cluster_(cluster),
         options_(options),
-        deadline_(deadline),
-        margin_(margin),
+        end_(end),
         line_(line_of(computation)),
-        tree_(decompose(computation, Untangle::kStrata).tree) {}
+        tree_(tree) {}
 
   void add(const DeviceView& view) {
     constexpr int kMany = 512, kOfDevice = 16;
@@ -237,7 +236,7 @@ class Finder {
   Candidates take() {
     std::stable_sort(result_.list.begin(), result_.list.end(),
                      [](const auto& a, const auto& b) { return a.predicted_s < b.predicted_s; });
-    result_.stopped = deadline_.passed();
+    result_.stopped = end_.deadline.passed();
     return std::move(result_);
   }
 
@@ -247,7 +246,7 @@ class Finder {
     for (const int size : micro_batches(options_)) {
       // All samples at once make no pipeline: that is left to the line.
       if (size == options_.batch && space.forks() > 0 && space.pieces() > kFew) continue;
-      scan.run(space, size, margin_, deadline_);
+      scan.run(space, size, end_.margin, end_.deadline);
     }
   }
 
@@ -270,17 +269,24 @@ class Finder {
   const Computation& computation_;
   const Cluster& cluster_;
   const PlanOptions& options_;
-  const Deadline& deadline_;
-  double margin_;
-  SpTree line_, tree_;
+  const SearchEnd& end_;
+  SpTree line_;
+  const SpTree& tree_;
   Candidates result_;
 };
 
 }  // namespace
 
-Candidates find_candidates(const Computation& computation, const Cluster& cluster,
-                           const PlanOptions& options, const Deadline& deadline, double margin) {
-  Finder finder(computation, cluster, options, deadline, margin);
+SpTree structure_of(const Computation& computation) {
+  constexpr int kTangled = 10;  // operators of a tangle at most
+  const bool is_small = computation.operators.size() <= kTangled;
+  return is_small ? tangle_of(computation) : decompose(computation, kTangled).tree;
+}
+
+Candidates find_candidates(const Computation& computation, const SpTree& structure,
+                           const Cluster& cluster, const PlanOptions& options,
+                           const SearchEnd& end) {
+  Finder finder(computation, structure, cluster, options, end);
   for (const DeviceView& view : device_views(cluster)) finder.add(view);
   return finder.take();
 }

@@ -7,6 +7,7 @@
 #include "lamina/pipeline.h"
 #include "pipeline/planners/deadline.h"
 #include "pipeline/planners/graphpipe_price.h"
+#include "pipeline/planners/series_parallel.h"
 
 namespace lamina::pipeline {
 
@@ -31,9 +32,16 @@ struct Candidates {
   std::int64_t states = 0;
   bool stopped = false;  // by the deadline
 };
-// For every view the best of every micro-batch, and others on the way, of those within `margin` of
-// the best so far.
-Candidates find_candidates(const Computation& computation, const Cluster& cluster,
-                           const PlanOptions& options, const Deadline& deadline, double margin);
+// The structure that is searched beside the line: the whole as a tangle if that is small enough.
+SpTree structure_of(const Computation& computation);
+
+struct SearchEnd {
+  Deadline deadline;
+  double margin = 0.0;  // candidates that are so much slower than the best so far are wanted too
+};
+// For every view the best of every micro-batch, and others on the way.
+Candidates find_candidates(const Computation& computation, const SpTree& structure,
+                           const Cluster& cluster, const PlanOptions& options,
+                           const SearchEnd& end);
 
 }  // namespace lamina::pipeline

@@ -32,6 +32,7 @@ std::optional<ChosenStages> StageSearch::shortest(const Limits& limits) {
   solved_.clear();
   branches_.clear();
   open_forks_.clear();
+  tangles_.clear();
   const Front& front = solve({space_.root(), 0, space_.length(space_.root()), 0});
   if (front.empty()) return std::nullopt;
   const auto best =
@@ -254,6 +255,7 @@ const StageSearch::Front& StageSearch::beside(const OpenFork& open) {
 }
 
 StageSearch::Front StageSearch::solve_beside(const OpenFork& open) {
+  if (space_.fork(open.fork).is_tangle()) return solve_tangle(open);
   const int taken = group_of(open.tail) + (open.is_shared ? 0 : group_of(open.head));
   Front front = whole_branches(open.fork, all_branches(open.fork) - taken, open.height);
   if (open.is_shared) {
@@ -332,6 +334,7 @@ const std::vector<StageSearch::Cut>& StageSearch::cuts(int fork) {
   if (known != cuts_.end()) return known->second;
   const int share = space_.pieces() <= kFew ? 1 : space_.forks();
   const int most = std::max(kMostCuts / share, kFewestCuts);
+  if (space_.fork(fork).is_tangle()) return cuts_[fork] = cuts_of_tangle(fork, most);
   std::vector<std::pair<int, int>> groups;  // with their numbers of branches
   for (int group = 1; group <= all_branches(fork); ++group) {
     const std::vector<int> counts = space_.counts(fork, group);

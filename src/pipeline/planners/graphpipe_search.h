@@ -56,6 +56,7 @@ class StageSearch {
   };
   using Front = std::vector<Label>;
   class Collector;
+  class Tangle;
 
   // What stages before and behind a fork took of a bundle of its branches.
   enum class Taken { kNothing, kHead, kTail, kBoth };
@@ -161,6 +162,8 @@ class StageSearch {
   int least_devices(const Work& work) const;
   int least_devices(const Solving& solving, int item, const OpenFork& open) const;
   void add_branches(const OpenFork& open, Taken taken, Front& front);
+  Front solve_tangle(const OpenFork& open);
+  std::vector<Cut> cuts_of_tangle(int fork, int most);
 
   Space& space_;
   const Pricing& pricing_;
@@ -175,6 +178,8 @@ class StageSearch {
   };
   std::unordered_map<OpenFork, Front, OpenForkHash> open_forks_;
   std::map<int, std::vector<Cut>> cuts_;
+  // By tangle, members that no stage behind it took, and height: fronts by members that are left.
+  std::map<std::array<int, 3>, std::map<int, Front>> tangles_;
   // By shape, without a bound of the memory; a time of the search tells whether they are of now.
   struct Options {
     int search = 0;

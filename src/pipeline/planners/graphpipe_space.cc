@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
+#include <tuple>
 
 namespace lamina::pipeline {
 namespace {
@@ -96,12 +97,13 @@ Shape shape_of(const Computation& computation, const std::vector<int>& operators
 SpTree without_small_forks(const Computation& computation, SpTree tree, double seconds) {
   if (is_leaf(tree)) return tree;
   std::vector<SpTree> children;
-  if (tree.kind == SpTree::Kind::kParallel && seconds_below(computation, tree) <= seconds) {
+  if (tree.kind != SpTree::Kind::kSeries && seconds_below(computation, tree) <= seconds) {
     for (const int op : operators_below(tree)) {
       children.push_back({SpTree::Kind::kOperators, {op}, {}});
     }
     return in_series(std::move(children));
   }
+  if (tree.kind == SpTree::Kind::kTangle) return tree;
   for (SpTree& child : tree.children) {
     children.push_back(without_small_forks(computation, std::move(child), seconds));
   }
@@ -119,6 +121,7 @@ SpTree coarsen(const Computation& computation, SpTree tree, double grain_s) {
     children.push_back(coarsen(computation, std::move(child), grain_s));
   }
   if (tree.kind == SpTree::Kind::kParallel) return in_parallel(std::move(children));
+  if (tree.kind == SpTree::Kind::kTangle) return {tree.kind, {}, std::move(children)};
   return in_series(merge_leaves(computation, std::move(children), grain_s));
 }
 
@@ -181,19 +184,34 @@ void Space::append(const Item& item, Sequence& to) const {
     forward = {shape.rate_s[0], shape.fixed_s[0]};
   } else {
     for (const auto& alike : fork(item.fork).classes) {
-      for (const int branch : alike) {
-        work = work + sequence(branch).before.back();
-        const Work& other = sequence(branch).path_before.back();
-        if (other.rate_s <= path.rate_s) continue;
-        path = other;
-        forward = sequence(branch).forward_before.back();
-      }
+      for (const int branch : alike) work = work + sequence(branch).before.back();
     }
+    std::tie(path, forward) = longest_path(fork(item.fork));
   }
   to.items.push_back(item);
   to.before.push_back(to.before.back() + work);
   to.path_before.push_back(to.path_before.back() + path);
   to.forward_before.push_back(to.forward_before.back() + forward);
+}
+
+// All its passes, and the forward passes.
+std::pair<Work, Work> Space::longest_path(const Fork& fork) const {
+  std::pair<Work, Work> longest;
+  std::vector<std::pair<Work, Work>> paths;  // that end with members of a tangle
+  for (const auto& alike : fork.classes) {
+    for (const int branch : alike) {
+      std::pair<Work, Work> path;
+      for (Index before = 0; fork.is_tangle() && before < paths.size(); ++before) {
+        if ((fork.waits_for[paths.size()] >> before & 1) == 0) continue;
+        if (paths[before].first.rate_s > path.first.rate_s) path = paths[before];
+      }
+      path.first = path.first + sequence(branch).path_before.back();
+      path.second = path.second + sequence(branch).forward_before.back();
+      paths.push_back(path);
+      if (path.first.rate_s > longest.first.rate_s) longest = path;
+    }
+  }
+  return longest;
 }
 
 // Leaves are met in the order in which the constructor made pieces of them.
@@ -203,7 +221,8 @@ int Space::add_sequence(const SpTree& tree) {
     if (is_leaf(part)) {
       items.push_back({next_piece_++, -1});
     } else {
-      items.push_back({-1, add_fork(part)});
+      const bool is_tangle = part.kind == SpTree::Kind::kTangle;
+      items.push_back({-1, is_tangle ? add_tangle(part) : add_fork(part)});
     }
   };
   if (tree.kind == SpTree::Kind::kSeries) {
@@ -241,6 +260,26 @@ int Space::add_fork(const SpTree& tree) {
   return static_cast<int>(forks_.size()) - 1;
 }
 
+int Space::add_tangle(const SpTree& tree) {
+  Fork fork;
+  std::map<int, Index> members;  // by operator
+  for (const SpTree& child : tree.children) {
+    members.emplace(child.operators.front(), members.size());
+    fork.classes.push_back({add_sequence(child)});
+  }
+  fork.groups = 1 << members.size();
+  fork.waits_for.assign(members.size(), 0);
+  for (const auto& [op, member] : members) {  // ascending: all that one waits for are done before
+    for (const Edge& edge : computation_.edges) {
+      if (edge.to != op || !members.contains(edge.from)) continue;
+      const Index from = members[edge.from];
+      fork.waits_for[member] |= 1 << from | fork.waits_for[from];
+    }
+  }
+  forks_.push_back(std::move(fork));
+  return static_cast<int>(forks_.size()) - 1;
+}
+
 void Space::add_pieces(const Item& item, std::vector<int>& pieces) const {
   if (item.piece >= 0) {
     pieces.push_back(item.piece);
@@ -261,8 +300,10 @@ std::string Space::signature(int id) const {
   for (const Item& item : sequence(id).items) {
     const Index before = pieces.size();
     add_pieces(item, pieces);
-    text += fmt::format("{}{}:", item.fork >= 0 ? 'f' : 'p', pieces.size() - before);
-    if (item.fork < 0) continue;
+    const bool is_tangle = item.fork >= 0 && fork(item.fork).is_tangle();
+    const char kind = is_tangle ? 't' : item.fork >= 0 ? 'f' : 'p';
+    text += fmt::format("{}{}:", kind, pieces.size() - before);
+    if (item.fork < 0 || is_tangle) continue;
     for (const auto& alike : fork(item.fork).classes) {
       for (const int branch : alike) text += "(" + signature(branch) + ")";
     }
@@ -332,6 +373,10 @@ const std::vector<int>& Space::bundles(int fork_id, int group) {
   const std::vector<int> numbers = counts(fork_id, group);
   for (Index c = 0; c < numbers.size(); ++c) {
     classes.insert(classes.end(), at(numbers[c]), static_cast<int>(c));
+  }
+  if (fork(fork_id).is_tangle()) {
+    known.push_back(add_bundle(fork_id, group, classes));
+    return known;
   }
   std::vector<std::vector<int>> orders;
   do {

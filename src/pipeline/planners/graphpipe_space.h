@@ -81,13 +81,17 @@ struct Sequence {
     return std::binary_search(borders.begin(), borders.end(), item);
   }
 };
-// Branches side by side, as sequences; those of a class cost the same in every respect.
+// Branches side by side, as sequences; those of a class cost the same in every respect. Or a
+// tangle: each member is a class and a branch, and a group is a set of members, member m at bit m.
 struct Fork {
   std::vector<std::vector<int>> classes;
   int groups = 1;  // numbers of branches of every class, in one number: from 0 to groups - 1
+  std::vector<int> waits_for;  // of a tangle: the set that each member comes behind
+
+  bool is_tangle() const { return !waits_for.empty(); }
 };
 
-// A group of branches of a fork one after the other, in this order.
+// A group of branches of a fork one after the other, in this order; members of a tangle together.
 struct Bundle {
   int fork = 0;
   int group = 0;
@@ -125,7 +129,7 @@ class Space {
   std::vector<int> counts(int fork, int group) const;
   // Whether `part` has no more branches of any class than `whole`; then whole - part is a group.
   bool contains(int fork, int whole, int part) const;
-  // The group in every order if there are few, else in two.
+  // The group in every order if there are few, else in two; in one where it is a tangle's.
   const std::vector<int>& bundles(int fork, int group);
   const Bundle& bundle(int id) const { return bundles_[static_cast<std::size_t>(id)]; }
   // A new sequence of these branches one after the other.
@@ -149,6 +153,8 @@ class Space {
 
   int add_sequence(const SpTree& tree);
   int add_fork(const SpTree& tree);
+  int add_tangle(const SpTree& tree);
+  std::pair<Work, Work> longest_path(const Fork& fork) const;
   void append(const Item& item, Sequence& sequence) const;
   int add_bundle(int fork, int group, const std::vector<int>& classes);
   int add_items(const std::vector<Item>& items);

@@ -24,8 +24,9 @@ class PlannerSpace {
  private:
   struct Item {
     Set operators = 0;
-    bool is_first = false;                    // of a branch of a bundle
-    std::vector<std::vector<Item>> branches;  // of a fork
+    bool is_first = false;  // of a branch of a bundle
+    bool is_tangle = false;
+    std::vector<std::vector<Item>> branches;  // of a fork or a tangle
   };
   using Items = std::vector<Item>;
 
@@ -38,6 +39,7 @@ class PlannerSpace {
   static Item item_of(const SpTree& tree) {
     Item item;
     for (const int op : operators_below(tree)) item.operators |= 1U << op;
+    item.is_tangle = tree.kind == SpTree::Kind::kTangle;
     for (const SpTree& child : tree.children) item.branches.push_back(items_of(child));
     return item;
   }
@@ -58,7 +60,7 @@ class PlannerSpace {
   }
 
   // What a stage has of one item only is a matter of that item. Otherwise its whole items are a
-  // run, and it has parts of at most the fork before the run and the one behind it.
+  // run, and it has parts of at most the fork (or tangle) before the run and the one behind it.
   static bool is_run(const Items& items, Set stage) {
     int first = -1, last = -1, partial = 0;
     bool last_is_whole = false;
@@ -106,6 +108,7 @@ class PlannerSpace {
         *part = stage & item.operators;
       }
     }
+    if (item.is_tangle) return true;  // in all partitions without cycles
     std::vector<Items> left = item.branches;
     while (!left.empty()) {
       if (!is_bundle(take_connected(left, stages, head, tail), stages, head, tail)) return false;

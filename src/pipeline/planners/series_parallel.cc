@@ -1,11 +1,13 @@
 // Contracts the transitive reduction: a node whose only successor has no other predecessor goes in
 // series with it, nodes with the same predecessors and successors go side by side. A
-// series-parallel order ends as one node; what is left of others has no such pair.
+// series-parallel order ends as one node; what is left of others has no such pair. Of that the
+// smallest sets that all other nodes see as one are tangles.
 #include "pipeline/planners/series_parallel.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <numeric>
 #include <set>
 
 namespace lamina::pipeline {
@@ -48,11 +50,10 @@ class Reach {
 };
 
 // Successors without those that can be reached by a longer way.
-std::vector<std::set<int>> transitive_reduction(const Computation& computation) {
+std::vector<std::set<int>> transitive_reduction(const Computation& computation, Reach& reach) {
   const auto count = static_cast<int>(computation.operators.size());
   std::vector<std::set<int>> all(at(count)), reduced(at(count));
   for (const Edge& edge : computation.edges) all[at(edge.from)].insert(edge.to);
-  Reach reach(count);
   for (int from = count - 1; from >= 0; --from) {
     for (const int to : all[at(from)]) {  // ascending, so a longer way is seen first
       if (reach.has(from, to)) continue;
@@ -63,9 +64,19 @@ std::vector<std::set<int>> transitive_reduction(const Computation& computation) 
   return reduced;
 }
 
+SpTree tangle(std::vector<int> operators) {
+  SpTree tree{SpTree::Kind::kTangle, {}, {}};
+  std::sort(operators.begin(), operators.end());
+  for (const int op : operators) tree.children.push_back({SpTree::Kind::kOperators, {op}, {}});
+  return tree;
+}
+
 class Contraction {
  public:
-  explicit Contraction(const Computation& computation) : after_(transitive_reduction(computation)) {
+  Contraction(const Computation& computation, int most)
+      : reach_(static_cast<int>(computation.operators.size())),
+        after_(transitive_reduction(computation, reach_)),
+        most_(at(most)) {
     before_.resize(after_.size());
     for (Index i = 0; i < after_.size(); ++i) {
       nodes_.push_back({SpTree::Kind::kOperators, {static_cast<int>(i)}, {}});
@@ -74,12 +85,12 @@ class Contraction {
     }
   }
 
-  Decomposition run(Untangle untangle) {
-    while (contract_chains() || contract_twins()) {
+  Decomposition run() {
+    while (contract_chains() || contract_twins() || contract_tangles()) {
     }
     if (alive_.size() == 1) return {std::move(nodes_[at(alive_.front())]), true};
     std::vector<SpTree> parts;
-    for (std::vector<int>& stratum : strata(untangle)) {
+    for (const std::vector<int>& stratum : strata()) {
       std::vector<SpTree> together;
       for (const int node : stratum) together.push_back(std::move(nodes_[at(node)]));
       parts.push_back(compose(SpTree::Kind::kParallel, std::move(together)));
@@ -136,25 +147,97 @@ class Contraction {
     return !gone.empty();
   }
 
+  // Where two nodes are in one set that all other nodes see as one - before all of it, behind all
+  // of it or beside all of it - so are those that see them as two. Empty where these are too many.
+  std::vector<int> set_of_two(int one, int other) const {
+    const auto side = [&](int node, int of) {
+      return reach_.has(node, of) ? -1 : reach_.has(of, node) ? 1 : 0;
+    };
+    std::vector<int> set = {one, other};
+    std::size_t operators = sizes_[at(one)] + sizes_[at(other)];
+    for (Index seen = 1; seen < set.size() && operators <= most_; ++seen) {
+      for (const int node : alive_) {
+        if (side(node, one) == side(node, set[seen])) continue;
+        if (std::find(set.begin(), set.end(), node) != set.end()) continue;
+        set.push_back(node);
+        operators += sizes_[at(node)];
+      }
+    }
+    if (operators > most_) return {};
+    std::sort(set.begin(), set.end());
+    return set;
+  }
+
+  bool contract_tangles() {
+    sizes_.assign(nodes_.size(), 0);
+    for (const int node : alive_) sizes_[at(node)] = operators_below(nodes_[at(node)]).size();
+    std::set<std::pair<Index, std::vector<int>>> tangles;  // the smallest first
+    for (const int node : alive_) {
+      for (const int next : after_[at(node)]) {
+        std::vector<int> set = set_of_two(node, next);
+        if (!set.empty()) tangles.emplace(set.size(), std::move(set));
+      }
+    }
+    std::set<int> gone, done;
+    for (const auto& [size, set] : tangles) {
+      if (std::any_of(set.begin(), set.end(), [&](int n) { return done.contains(n); })) continue;
+      done.insert(set.begin(), set.end());
+      gone.insert(set.begin() + 1, set.end());
+      contract_tangle(set);
+    }
+    forget(gone);
+    return !gone.empty();
+  }
+
+  // All sources of the set have the same predecessors, and all sinks the same successors.
+  void contract_tangle(const std::vector<int>& set) {
+    const auto is_inside = [&](int node) {
+      return std::binary_search(set.begin(), set.end(), node);
+    };
+    std::vector<int> operators;
+    std::set<int> before, after;
+    for (const int node : set) {
+      const std::vector<int> own = operators_below(nodes_[at(node)]);
+      operators.insert(operators.end(), own.begin(), own.end());
+      for (const int from : before_[at(node)]) {
+        after_[at(from)].erase(node);
+        if (!is_inside(from)) before.insert(from);
+      }
+      for (const int to : after_[at(node)]) {
+        before_[at(to)].erase(node);
+        if (!is_inside(to)) after.insert(to);
+      }
+    }
+    const int first = set.front();
+    for (const int from : before) after_[at(from)].insert(first);
+    for (const int to : after) before_[at(to)].insert(first);
+    before_[at(first)] = std::move(before);
+    after_[at(first)] = std::move(after);
+    nodes_[at(first)] = tangle(std::move(operators));
+  }
+
   // What is left, in sets one after the other. The first operator of a node is older than those of
   // the nodes after it, so `alive_` is in topological order.
-  std::vector<std::vector<int>> strata(Untangle untangle) const {
+  std::vector<std::vector<int>> strata() const {
     std::vector<std::vector<int>> result;
     std::vector<int> level(nodes_.size(), 0);
     for (const int node : alive_) {
       for (const int from : before_[at(node)]) {
         level[at(node)] = std::max(level[at(node)], level[at(from)] + 1);
       }
-      const Index place = untangle == Untangle::kLine ? result.size() : at(level[at(node)]);
+      const Index place = at(level[at(node)]);
       if (place >= result.size()) result.resize(place + 1);
       result[place].push_back(node);
     }
     return result;
   }
 
+  Reach reach_;  // of operators; a node is told by its first
   std::vector<std::set<int>> after_, before_;
   std::vector<SpTree> nodes_;
-  std::vector<int> alive_;  // ascending
+  std::vector<int> alive_;          // ascending
+  std::vector<std::size_t> sizes_;  // operators of nodes
+  std::size_t most_;                // of a tangle
 };
 
 void collect(const SpTree& tree, std::vector<int>& operators) {
@@ -172,8 +255,14 @@ SpTree in_parallel(std::vector<SpTree> parts) {
   return compose(SpTree::Kind::kParallel, std::move(parts));
 }
 
-Decomposition decompose(const Computation& computation, Untangle untangle) {
-  return Contraction(computation).run(untangle);
+Decomposition decompose(const Computation& computation, int most) {
+  return Contraction(computation, most).run();
+}
+
+SpTree tangle_of(const Computation& computation) {
+  std::vector<int> operators(computation.operators.size());
+  std::iota(operators.begin(), operators.end(), 0);
+  return tangle(std::move(operators));
 }
 
 SpTree line_of(const Computation& computation) {
