@@ -42,8 +42,9 @@ class Simulations {
     }
     std::stable_sort(estimated.begin(), estimated.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
-    run(predicted, kMostPredicted, 1.03);
-    run(estimated, kMostEstimated, 1.1);
+    constexpr double kNever = std::numeric_limits<double>::infinity();
+    const double best_s = run(predicted, {kMostPredicted, 1.03, kNever});
+    run(estimated, {kMostEstimated, 1.05, best_s});
   }
 
   // The fastest first.
@@ -55,13 +56,18 @@ class Simulations {
  private:
   using Ranking = std::vector<std::pair<double, const Plan*>>;
 
-  // Times are seldom overrated by more than `trusted`: when one is so much longer than the best
-  // simulated, those behind it are not looked at.
-  void run(const Ranking& ranking, int most, double trusted) {
-    double simulated = 0.0, best_s = std::numeric_limits<double>::infinity();
+  struct Limits {
+    int most = 0;
+    double trusted = 1.0;  // times are seldom overrated by more
+    double best_s = 0.0;   // simulated so far
+  };
+
+  // Returns the best simulated time. What takes so much longer is not looked at.
+  double run(const Ranking& ranking, const Limits& limits) {
+    double simulated = 0.0, best_s = limits.best_s;
     int plans = 0;
     for (const auto& [seconds, plan] : ranking) {
-      if (seconds > trusted * best_s || plans == most) break;
+      if (seconds > limits.trusted * best_s || plans == limits.most) break;
       if (!seen_.insert(to_json(*plan)).second) continue;
       simulated += passes(*plan);
       if (plans > 0 && simulated > kMostPasses) break;
@@ -69,6 +75,7 @@ class Simulations {
       best_s = std::min(best_s, judged_.back().iteration_s);
       ++plans;
     }
+    return best_s;
   }
 
   const Computation& computation_;

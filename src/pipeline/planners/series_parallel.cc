@@ -155,8 +155,9 @@ class Contraction {
     };
     std::vector<int> set = {one, other};
     std::size_t operators = sizes_[at(one)] + sizes_[at(other)];
-    for (Index seen = 1; seen < set.size() && operators <= most_; ++seen) {
+    for (Index seen = 1; seen < set.size(); ++seen) {
       for (const int node : alive_) {
+        if (operators > most_) return {};
         if (side(node, one) == side(node, set[seen])) continue;
         if (std::find(set.begin(), set.end(), node) != set.end()) continue;
         set.push_back(node);
