@@ -1,10 +1,13 @@
 // One rank of pipelines of random networks over MPI: every result equals the reference's bit for
-// bit. Started by mpirun; exit status 1 where something differs.
+// bit. Started by mpirun; exit status 1 where something differs. With the argument "nccl", through
+// the NCCL transport, with shared memory in place of NCCL.
 #include <fmt/core.h>
 
 #include "lamina/pipeline_run.h"
+#include "pipeline/comm/nccl_transport.h"
 #include "pipeline/run/rank_run.h"
 #include "pipeline/run/trial_for_test.h"
+#include "shared_memory_nccl.h"
 
 namespace {
 
@@ -36,9 +39,9 @@ int differences(const test::Trial& trial, Transport& transport) {
 
 }  // namespace
 
-int main() {
+int main(int count, char**) {
   int found = 0, ran = 0;
-  run_mpi_rank([&](Transport& transport) {
+  const auto compare = [&](Transport& transport) {
     Rng rng(515);
     for (int i = 0; i < 60; ++i) {
       test::RandomPlanOptions options;
@@ -50,6 +53,11 @@ int main() {
       ++ran;
     }
     fmt::print("rank {}: {} pipelines, {} differences\n", transport.rank(), ran, found);
+  };
+  run_mpi_rank([&](Transport& transport) {
+    if (count == 1) return compare(transport);
+    SharedMemoryNccl calls(transport.rank());
+    run_on_nccl(transport, calls, compare);
   });
   return found == 0 && ran > 30 ? 0 : 1;
 }
