@@ -17,7 +17,7 @@ namespace {
 
 // Of candidates that are predicted to be slower than the best by no more than this some are
 // simulated.
-constexpr double kMargin = 0.04;
+constexpr double kMargin = 0.1;
 
 bool faster(const JudgedPlan& a, const JudgedPlan& b) { return a.iteration_s < b.iteration_s; }
 
@@ -32,7 +32,7 @@ class Simulations {
   // By what the search predicts, which knows equal devices and links of their own, and by the
   // estimate, which knows all of them but looks at each stage's messages alone.
   void run(const std::vector<Candidate>& candidates, int view) {
-    constexpr int kMostPredicted = 12, kMostEstimated = 8;
+    constexpr int kMostPredicted = 30, kMostEstimated = 8;
     Ranking predicted, estimated;
     for (const Candidate& candidate : candidates) {
       if (candidate.view != view) continue;
@@ -43,7 +43,7 @@ class Simulations {
     std::stable_sort(estimated.begin(), estimated.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     constexpr double kNever = std::numeric_limits<double>::infinity();
-    const double best_s = run(predicted, {kMostPredicted, 1.03, kNever});
+    const double best_s = run(predicted, {kMostPredicted, 1.08, kNever});
     run(estimated, {kMostEstimated, 1.05, best_s});
   }
 
@@ -120,7 +120,7 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
   for (int view = 0; view < candidates.views; ++view) simulations.run(candidates.list, view);
   const std::vector<JudgedPlan> judged = simulations.take();
   JudgedPlan best = judged.front();
-  constexpr std::size_t kRefined = 8;
+  constexpr std::size_t kRefined = 20;
   double simulated = 0.0;
   for (std::size_t j = 0; j < std::min(kRefined, judged.size()); ++j) {
     simulated += passes(judged[j].plan);

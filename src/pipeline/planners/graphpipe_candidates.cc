@@ -3,6 +3,7 @@
 #include "pipeline/planners/graphpipe_candidates.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -62,20 +63,26 @@ class Scan {
        const DeviceView& view)
       : computation_(computation), cluster_(cluster), options_(options), view_(view) {}
 
-  // Adds what it finds with this micro-batch.
+  // Adds what it finds with this micro-batch. The nearer to the best plan what is wanted is, the
+  // sooner all else is out: the first search of a tree tries how much better it is than plans
+  // before.
   void run(Space& space, int micro_batch, double margin, const Deadline& deadline) {
     const Pricing pricing(computation_, view_.equal, options_, micro_batch);
     StageSearch search(space, pricing, deadline);
-    const Sequence& root = space.sequence(space.root());
     others_ = pricing.micro_batches() - 1;
-    floor_s_ = pricing.device_seconds(root.before.back()) / view_.equal.count;
-    wanted_s_ = (1.0 + margin) * best_s_;
-    memory_bytes_ = kNever;
     is_exact_ = space.pieces() <= kFew;
-    if (others_ > 0) raise_floor(search, pricing);
-    descend(search, pricing, pricing.least_seconds(root.path_before.back()));
+    const std::size_t before = found_.size();
+    for (const double share : kShares) {
+      const bool is_first = found_.size() == known_ && std::isfinite(best_s_);
+      if (share < 1.0 && (is_exact_ || !is_first)) continue;
+      wanted_s_ = share * (1.0 + margin) * best_s_;
+      search_below(search, pricing, space.sequence(space.root()));
+      if (found_.size() > before) break;
+    }
     states_ += search.labels();
   }
+  // What follows is another tree.
+  void set_tree() { known_ = found_.size(); }
 
   const std::vector<Candidate>& found() const { return found_; }
   std::int64_t states() const { return states_; }
@@ -83,39 +90,64 @@ class Scan {
  private:
   static constexpr double kTightest = 1.03, kLoosest = 100.0;  // times the first floor
   static constexpr double kStep = 1.2;
+  static constexpr std::array kShares = {0.65, 0.8, 1.0};   // of what plans before take
   static constexpr double kSlop = 5e-4, kLeastGain = 2e-3;  // of the wanted time
   static constexpr double kLeastMemory = 0.3;               // of a device's
 
+  void search_below(StageSearch& search, const Pricing& pricing, const Sequence& root) {
+    floor_s_ = pricing.device_seconds(root.before.back()) / view_.equal.count;
+    memory_bytes_ = kNever;
+    const Known known = others_ > 0 ? raise_floor(search, pricing) : Known{};
+    descend(search, pricing, pricing.least_seconds(root.path_before.back()), known);
+  }
+
+  // The shortest path with this bound of the bottleneck.
+  struct Known {
+    double bound_s = 0.0;
+    double path_s = 0.0;
+  };
+
   // Tight bounds first: they are soon decided, and the first plan found makes all others easier.
-  void raise_floor(StageSearch& search, const Pricing& pricing) {
+  Known raise_floor(StageSearch& search, const Pricing& pricing) {
     const double first_s = floor_s_;
     for (double bound_s = kTightest * first_s; bound_s < kLoosest * first_s; bound_s *= kStep) {
-      const double path_limit_s = wanted_s_ - others_ * floor_s_;
-      if (try_bound(search, pricing, {bound_s, path_limit_s, memory_bytes_})) return;
+      const auto chosen =
+          try_bound(search, pricing, {bound_s, path_limit_s(floor_s_), memory_bytes_});
+      if (chosen) return is_exact_ ? Known{} : Known{bound_s, chosen->path_s};
       floor_s_ = bound_s;
-      if (others_ * floor_s_ > wanted_s_) return;
+      if (others_ * floor_s_ > wanted_s_) break;
     }
+    return {};
   }
 
   // Bounds of the bottleneck from the loosest on that may lead to a plan that is wanted. Between a
   // bound and the next floor paths may take what the floor leaves of the wanted time. The shortest
   // path only grows as the bound falls, so where one was found nothing is missed down to the bound
   // at which it would still be good enough.
-  void descend(StageSearch& search, const Pricing& pricing, double path_s) {
-    const double least_gain = is_exact_ ? 0.0 : kLeastGain;
-    double bound_s = others_ > 0 ? (wanted_s_ - path_s) / others_ : kNever;
-    while (bound_s >= floor_s_) {
-      const double next_s = std::isfinite(bound_s) ? std::max(floor_s_, bound_s / kStep) : floor_s_;
-      const double path_limit_s = wanted_s_ - others_ * next_s;
-      const auto chosen = try_bound(search, pricing, {bound_s, path_limit_s, memory_bytes_});
+  void descend(StageSearch& search, const Pricing& pricing, double path_s, const Known& known) {
+    double bound_s = others_ > 0 ? bound_for(path_s) : kNever;
+    while (true) {
+      if (bound_s <= known.bound_s) bound_s = std::min(bound_s, bound_for(known.path_s));
+      if (bound_s < floor_s_) return;
+      double next_s = std::isfinite(bound_s) ? std::max(floor_s_, bound_s / kStep) : floor_s_;
+      if (bound_s > known.bound_s) next_s = std::max(next_s, known.bound_s);
+      const auto chosen =
+          try_bound(search, pricing, {bound_s, path_limit_s(next_s), memory_bytes_});
       if (others_ == 0 || (!chosen && next_s == floor_s_)) return;
-      if (chosen) {
-        bound_s = std::min(std::nextafter(chosen->bottleneck_s, 0.0),
-                           ((1.0 - least_gain) * wanted_s_ - chosen->path_s) / others_);
-      } else {
-        bound_s = next_s;
-      }
+      bound_s = chosen
+                    ? std::min(std::nextafter(chosen->bottleneck_s, 0.0), bound_for(chosen->path_s))
+                    : next_s;
     }
+  }
+
+  // Where paths take so long, plans that are wanted have no slower stages.
+  double bound_for(double path_s) const { return (path_limit_s(0.0) - path_s) / others_; }
+
+  // Of plans that are faster than what is wanted by more than a trifle, their slowest stage no
+  // faster than this.
+  double path_limit_s(double bottleneck_s) const {
+    const double least_gain = is_exact_ ? 0.0 : kLeastGain;
+    return (1.0 - least_gain) * wanted_s_ - others_ * bottleneck_s;
   }
 
   // The shortest path within the limits. Where the plan does not fit the memory, it is searched for
@@ -147,6 +179,7 @@ class Scan {
   const PlanOptions& options_;
   const DeviceView& view_;
   std::vector<Candidate> found_;
+  std::size_t known_ = 0;  // of trees before
   double best_s_ = kNever;
   std::int64_t states_ = 0;
   // Of the micro-batch:
@@ -243,11 +276,29 @@ class Finder {
  private:
   void search(Scan& scan, const SpTree& pieces) const {
     Space space(computation_, pieces, splits(options_.schedule));
-    for (const int size : micro_batches(options_)) {
+    scan.set_tree();
+    const std::vector<int> sizes = micro_batches(options_);
+    for (const int size : space.pieces() > kFew ? by_promise(scan, sizes) : sizes) {
       // All samples at once make no pipeline: that is left to the line.
       if (size == options_.batch && space.forks() > 0 && space.pieces() > kFew) continue;
       scan.run(space, size, end_.margin, end_.deadline);
     }
+  }
+
+  // Micro-batches whose plans of one line are fast first: once there is a fast plan, others are
+  // soon done.
+  static std::vector<int> by_promise(const Scan& scan, std::vector<int> sizes) {
+    const auto least_s = [&](int size) {
+      double seconds = kNever;
+      for (const Candidate& candidate : scan.found()) {
+        if (candidate.plan.stages.front().micro_batch != size) continue;
+        seconds = std::min(seconds, candidate.predicted_s);
+      }
+      return seconds;
+    };
+    std::stable_sort(sizes.begin(), sizes.end(),
+                     [&](int a, int b) { return least_s(a) < least_s(b); });
+    return sizes;
   }
 
   void keep(const Scan& scan) {

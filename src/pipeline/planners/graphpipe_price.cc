@@ -43,9 +43,10 @@ StagePrice Pricing::price(const Shape& shape, const StageMode& mode) const {
   const double messages = samples * (shape.in_bytes + shape.out_bytes) / devices_.edges.bytes_per_s;
   StagePrice price;
   price.bottleneck_s = std::max(others + weight_gradient, messages);
-  price.reduce_s = reduce_seconds(devices_, mode.devices, shape.parameter_bytes);
   // A split backward pass lets the stages before go on without the weight gradient.
-  const bool waits = !splits(options_.schedule) || !shape.has_inputs;
+  const bool waits = !splits() || !shape.has_inputs;
+  price.after_s = (waits ? 0.0 : weight_gradient) +
+                  reduce_seconds(devices_, mode.devices, shape.parameter_bytes);
   price.forward_s = pass(0);
   price.path_s = others + (waits ? weight_gradient : 0.0);
   if (shape.has_inputs) {
@@ -55,6 +56,34 @@ StagePrice Pricing::price(const Shape& shape, const StageMode& mode) const {
     price.path_s += 2.0 * message;
   }
   return price;
+}
+
+Work Pricing::path_work(const Shape& shape) const {
+  Work work;
+  for (Index p = 0; p < (splits() ? 2 : 3); ++p) {
+    work = work + Work{shape.rate_s[p], shape.fixed_s[p]};
+  }
+  return work;
+}
+
+std::optional<Paths> Pricing::least_path(const Shape& shape, double bottleneck_s,
+                                         double path_s) const {
+  constexpr double kRounding = 1.0 + 1e-9;
+  std::optional<Paths> least;
+  for (const int degree : degrees_) {
+    const auto seconds = [&](const Work& work) {
+      return shared_seconds(work) / degree + fixed_seconds(work);
+    };
+    const double back_s = seconds(path_work(shape));
+    const double all_s = back_s + reduce_seconds(devices_, degree, shape.parameter_bytes);
+    if (seconds(shape.work()) > bottleneck_s * kRounding || all_s > path_s * kRounding) continue;
+    const double forward_s = seconds({shape.rate_s[0], shape.fixed_s[0]});
+    if (!least) least = Paths{forward_s, back_s, all_s};
+    least->forward_s = std::min(least->forward_s, forward_s);
+    least->back_s = std::min(least->back_s, back_s);
+    least->all_s = std::min(least->all_s, all_s);
+  }
+  return least;
 }
 
 double Pricing::memory(const Shape& shape, const StageMode& mode, int height) const {
@@ -67,7 +96,7 @@ double Pricing::memory(const Shape& shape, const StageMode& mode, int height) co
   };
   const int in_flight = in_flight_at(height);
   const int before = in_flight_at(height + 1);
-  const int waiting = splits(options_.schedule) ? before : before - in_flight;
+  const int waiting = splits() ? before : before - in_flight;
   const double shares = mode.shard_optimizer ? mode.devices : 1.0;
   const double kept = shape.in_bytes + (mode.recompute ? 0.0 : shape.saved_bytes);
   const double workspace = shape.workspace_bytes + (mode.recompute ? shape.saved_bytes : 0.0);

@@ -36,23 +36,25 @@ struct StagePrice {
   double bottleneck_s = 0.0;  // of a micro-batch: its passes or its messages, whichever take longer
   double forward_s = 0.0;     // of a micro-batch, with the message before
   double path_s = 0.0;        // the same and its way back
-  double reduce_s = 0.0;      // the sum of its gradients over its devices, once an iteration
+  // Once an iteration, while stages before it go on: a weight gradient that these need not wait
+  // for, and the sum of its gradients over its devices.
+  double after_s = 0.0;
 };
 
 // The longest paths through some stages.
 struct Paths {
   double forward_s = 0.0;  // to the end of the last forward pass
   double back_s = 0.0;     // there and back
-  double all_s = 0.0;      // the same, or to the end of a sum of gradients
+  double all_s = 0.0;      // the same, or to the end of what a stage does after it
 
-  // With a path before it. While stages before it run backward passes, sums of gradients go on:
-  // these only begin later by the forward passes before.
+  // With a path before it. While stages before it run backward passes, that goes on: it only begins
+  // later by the forward passes before.
   Paths behind(const Paths& before) const {
     return {before.forward_s + forward_s, before.back_s + back_s,
             std::max(before.forward_s + all_s, before.all_s + back_s)};
   }
   Paths behind(const StagePrice& price) const {
-    return behind(Paths{price.forward_s, price.path_s, price.path_s + price.reduce_s});
+    return behind(Paths{price.forward_s, price.path_s, price.path_s + price.after_s});
   }
   Paths beside(const Paths& other) const {
     return {std::max(forward_s, other.forward_s), std::max(back_s, other.back_s),
@@ -82,9 +84,19 @@ class Pricing {
   }
   // Seconds of a micro-batch on as many devices as can share it.
   double least_seconds(const Work& work) const {
-    const double samples = static_cast<double>(micro_batch_) / degrees_.back();
-    return (samples * work.rate_s + work.fixed_s) / devices_.speed;
+    return shared_seconds(work) / degrees_.back() + fixed_seconds(work);
   }
+  // Of a micro-batch on one device: what more devices would share, and what each of them has to do.
+  double shared_seconds(const Work& work) const {
+    return micro_batch_ * work.rate_s / devices_.speed;
+  }
+  double fixed_seconds(const Work& work) const { return work.fixed_s / devices_.speed; }
+  bool splits() const { return pipeline::splits(options_.schedule); }
+  // Passes that a path waits for, whatever the stage.
+  Work path_work(const Shape& shape) const;
+  // Of any stage with the shape in it, within the limits of its passes and of its path with the sum
+  // of gradients.
+  std::optional<Paths> least_path(const Shape& shape, double bottleneck_s, double path_s) const;
 
   StagePrice price(const Shape& shape, const StageMode& mode) const;
   // Bytes of a device of a stage that is `height` stages from a sink, itself included. Its messages

@@ -75,9 +75,9 @@ double estimated_seconds(const Computation& computation, const Cluster& cluster,
           paths[at(edge.to)].behind(Paths{message, 2.0 * message, 2.0 * message}));
     }
     const bool waits = !splits_backward(plan) || graph.in[own].empty();
-    const double back =
-        cost.forward_s + cost.input_gradient_s + (waits ? cost.weight_gradient_s : 0.0);
-    paths[own] = paths[own].behind(Paths{cost.forward_s, back, back + cost.reduce_s});
+    const double all = cost.forward_s + cost.backward_s();
+    const double back = waits ? all : all - cost.weight_gradient_s;
+    paths[own] = paths[own].behind(Paths{cost.forward_s, back, all + cost.reduce_s});
     longest = longest.beside(paths[own]);
     passes[stage.devices.front()] += (cost.forward_s + cost.backward_s()) * micro_batches;
     most = std::max(most, micro_batches);

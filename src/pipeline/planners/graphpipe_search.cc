@@ -25,6 +25,7 @@ constexpr int kLongestBundle = 256;
 }  // namespace
 
 std::optional<ChosenStages> StageSearch::shortest(const Limits& limits) {
+  if (!bounds_.set_limits(limits)) return std::nullopt;
   limits_ = limits;
   ++searches_;
   bounded_options_.clear();
@@ -42,27 +43,6 @@ std::optional<ChosenStages> StageSearch::shortest(const Limits& limits) {
   ChosenStages chosen = collect(best->plan);
   chosen.path_s = best->paths.all_s;
   return chosen;
-}
-
-// Devices that can do it in the time of the bottleneck.
-int StageSearch::least_devices(const Work& work) const {
-  constexpr double kRounding = 1e-6;
-  const double devices = pricing_.device_seconds(work) / limits_.bottleneck_s;
-  return static_cast<int>(std::ceil(devices - kRounding));
-}
-
-std::vector<StageSearch::Left> StageSearch::left_for(const Range& range) const {
-  const Sequence& own = space_.sequence(range.sequence);
-  const Work others =
-      space_.sequence(space_.root()).before.back() - own.work(range.begin, range.end);
-  std::vector<Left> left;
-  for (int item = range.begin; item <= range.end; ++item) {
-    const int devices = least_devices(others) + least_devices(own.work(range.begin, item));
-    left.push_back({pricing_.devices().count - devices,
-                    limits_.path_s - pricing_.least_seconds(own.path(range.begin, item)),
-                    limits_.path_s - pricing_.least_seconds(own.forward(range.begin, item))});
-  }
-  return left;
 }
 
 // Ways to run a stage within the limits, each faster than those with fewer devices.
@@ -96,40 +76,32 @@ const std::vector<StageSearch::Option>& StageSearch::options(int shape, int heig
   return known.options;
 }
 
-void StageSearch::insert(Front& front, const Label& label, const Step& step) {
-  const auto covers = [](const Label& a, const Label& b, double slop_s) {
-    return a.devices <= b.devices && a.height <= b.height && a.paths.covers(b.paths, slop_s);
-  };
-  for (const Label& other : front) {
-    if (covers(other, label, limits_.slop_s)) return;
-  }
-  const double least_slop_s = std::min(limits_.slop_s, std::numeric_limits<double>::min());
-  std::erase_if(front, [&](const Label& other) { return covers(label, other, least_slop_s); });
-  front.push_back(label);
-  front.back().plan = static_cast<int>(steps_.size());
-  steps_.push_back(step);
-  ++labels_;
+Front StageSearch::take(const Growing& front) {
+  Front labels = front.take(steps_);
+  labels_ += static_cast<std::int64_t>(labels.size());
+  return labels;
 }
 
-const StageSearch::Front& StageSearch::solve(const Range& range) {
+const Front& StageSearch::solve(const Range& range) {
   const auto known = solved_.find(range);
   if (known != solved_.end()) return known->second;
-  Solving solving{range, Fronts(at(range.end - range.begin + 1)), left_for(range)};
-  solving.fronts.back()[Cut{}] = {{0, {}, range.height, -1}};
+  Solving solving{range, Fronts(at(range.end - range.begin + 1)),
+                  bounds_.left_for(range.sequence, range.begin, range.end)};
+  growing(solving, range.end, Cut{});
   for (int place = range.end; place > range.begin; --place) {
     // A stage without items of its own adds to fronts of the item before, never to these.
-    for (const auto& [head, front] : solving.fronts_at(place)) {
+    for (const auto& [head, growing] : solving.fronts_at(place)) {
+      const Front front = place == range.end ? Front{{0, {}, range.height, -1}} : take(growing);
       if (front.empty() || deadline_.passed()) continue;
-      add_stages(solving, place, head);
+      add_stages(solving, place, head, front);
       const int fork = space_.sequence(range.sequence).items[at(place - 1)].fork;
       if (head.bundle == kNoBundle && fork >= 0) add_fork(solving, place - 1, Cut{}, front);
     }
   }
-  return solved_[range] = std::move(solving.fronts.front()[Cut{}]);
+  return solved_[range] = take(growing(solving, range.begin, Cut{}));
 }
 
-void StageSearch::add_stages(Solving& solving, int place, const Cut& head) {
-  const Front& from = solving.fronts_at(place)[head];
+void StageSearch::add_stages(Solving& solving, int place, const Cut& head, const Front& from) {
   const int first = solving.range.begin;
   for (int begin = place; begin >= first; --begin) {
     StageParts parts{begin, place, head.bundle, head.item, kNoBundle, 0};
@@ -151,30 +123,45 @@ void StageSearch::add_stages(Solving& solving, int place, const Cut& head) {
 bool StageSearch::add_stage(Solving& solving, const StageParts& parts, const Front& from) {
   const bool cuts_fork = parts.tail != kNoBundle;
   const Left& left = solving.left_at(cuts_fork ? solving.range.begin : parts.begin);
-  const bool is_root = solving.range.sequence == space_.root();
   const int shape = space_.shape_of_parts(solving.range.sequence, parts);
   if (pricing_.least_seconds(space_.shape(shape).work()) > limits_.bottleneck_s) return false;
-  Front behind_tail;
-  Front& to = cuts_fork ? behind_tail : solving.fronts_at(parts.begin)[Cut{}];
-  for (const Label& label : from) {
-    const int height = std::isfinite(limits_.memory_bytes) ? label.height + 1 : 0;
-    for (const Option& option : options(shape, height)) {
-      Label added{label.devices + option.mode.devices, label.paths.behind(option.price), height,
-                  -1};
-      if (is_root) added.paths.forward_s = 0.0;  // nothing comes behind it
-      if (!left.allows(added)) continue;
-      Step step;
-      step.next = label.plan;
-      step.parts = parts;
-      step.mode = option.mode;
-      step.bottleneck_s = option.price.bottleneck_s;
-      insert(to, added, step);
+  Growing behind_tail(limits_.slop_s);
+  Growing& to = cuts_fork ? behind_tail : growing(solving, parts.begin, Cut{});
+  if (std::isfinite(limits_.memory_bytes)) {
+    for (const Label& label : from) {
+      for (const Option& option : options(shape, label.height + 1)) {
+        add_labels(left, parts, option, std::span(&label, 1), to);
+      }
+    }
+  } else {
+    for (const Option& option : options(shape, 0)) add_labels(left, parts, option, from, to);
+  }
+  if (cuts_fork) {
+    const Front labels = take(behind_tail);
+    if (!labels.empty()) {
+      add_fork(solving, parts.begin - 1, {parts.tail, parts.tail_begin}, labels);
     }
   }
-  if (cuts_fork && !behind_tail.empty()) {
-    add_fork(solving, parts.begin - 1, {parts.tail, parts.tail_begin}, behind_tail);
-  }
   return true;
+}
+
+// The stage before each of the labels, which are by devices.
+void StageSearch::add_labels(const Left& left, const StageParts& parts, const Option& option,
+                             std::span<const Label> labels, Growing& to) const {
+  Step step;
+  step.parts = parts;
+  step.mode = option.mode;
+  step.bottleneck_s = option.price.bottleneck_s;
+  const bool has_height = std::isfinite(limits_.memory_bytes);
+  for (const Label& label : labels) {
+    if (label.devices + option.mode.devices > left.devices) return;
+    Label added{label.devices + option.mode.devices, label.paths.behind(option.price),
+                has_height ? label.height + 1 : 0, -1};
+    if (left.is_last) added.paths.forward_s = 0.0;
+    if (!bounds_.allows(left, added)) continue;
+    step.next = label.plan;
+    to.add(added, step);
+  }
 }
 
 // Solves the branches of the fork at `item`, but the tail that a stage behind it took, in every way
@@ -203,21 +190,21 @@ void StageSearch::add_open_fork(Solving& solving, int item, const OpenFork& open
       std::min_element(from.begin(), from.end(),
                        [](const Label& a, const Label& b) { return a.devices < b.devices; });
   if (fewest->devices + least_devices(solving, item, open) > left.devices) return;
-  Front& to = solving.fronts_at(item)[open.head];
+  Growing& to = growing(solving, item, open.head);
   OpenFork own = open;
   for (const Label& label : from) {
     own.height = label.height;
     for (const Label& branches : beside(own)) {
       const Label both{label.devices + branches.devices, label.paths.behind(branches.paths),
                        branches.height, -1};
-      if (!left.allows(both)) continue;
+      if (!bounds_.allows(left, both)) continue;
       Step step;
       step.kind = Step::Kind::kFork;
       step.next = label.plan;
       step.inner = branches.plan;
       step.item = item;
       step.is_shared = open.is_shared;
-      insert(to, both, step);
+      to.add(both, step);
     }
   }
 }
@@ -234,8 +221,8 @@ int StageSearch::least_devices(const Solving& solving, int item, const OpenFork&
   };
   const Work head = taken(open.head, true);
   const Work before = own.work(solving.range.begin, item);
-  return least_devices(own.work(item, item + 1) - head - taken(open.tail, false)) +
-         least_devices(before + head) - least_devices(before);
+  return bounds_.least_devices(own.work(item, item + 1) - head - taken(open.tail, false)) +
+         bounds_.least_devices(before + head) - bounds_.least_devices(before);
 }
 
 std::size_t StageSearch::OpenForkHash::operator()(const OpenFork& open) const {
@@ -248,13 +235,13 @@ std::size_t StageSearch::OpenForkHash::operator()(const OpenFork& open) const {
   return hash;
 }
 
-const StageSearch::Front& StageSearch::beside(const OpenFork& open) {
+const Front& StageSearch::beside(const OpenFork& open) {
   const auto known = open_forks_.find(open);
   if (known != open_forks_.end()) return known->second;
   return open_forks_[open] = solve_beside(open);
 }
 
-StageSearch::Front StageSearch::solve_beside(const OpenFork& open) {
+Front StageSearch::solve_beside(const OpenFork& open) {
   if (space_.fork(open.fork).is_tangle()) return solve_tangle(open);
   const int taken = group_of(open.tail) + (open.is_shared ? 0 : group_of(open.head));
   Front front = whole_branches(open.fork, all_branches(open.fork) - taken, open.height);
@@ -280,9 +267,8 @@ void StageSearch::add_branches(const OpenFork& open, Taken taken, Front& front) 
 }
 
 // The fronts of branches side by side: `left` has a list of kBranches, `right` the stages of one.
-StageSearch::Front StageSearch::with_branches(const Front& left, const Front& right,
-                                              const Step& branches) {
-  Front front;
+Front StageSearch::with_branches(const Front& left, const Front& right, const Step& branches) {
+  Growing front(limits_.slop_s);
   for (const Label& one : left) {
     for (const Label& other : right) {
       const Label both{one.devices + other.devices, one.paths.beside(other.paths),
@@ -291,19 +277,19 @@ StageSearch::Front StageSearch::with_branches(const Front& left, const Front& ri
       Step step = branches;
       step.next = one.plan;
       step.inner = other.plan;
-      insert(front, both, step);
+      front.add(both, step);
     }
   }
-  return front;
+  return take(front);
 }
 
 // A group of whole branches, in every way to part it into sequences.
-const StageSearch::Front& StageSearch::whole_branches(int fork, int group, int height) {
+const Front& StageSearch::whole_branches(int fork, int group, int height) {
   const std::array<int, 3> key = {fork, group, height};
   const auto known = branches_.find(key);
   if (known != branches_.end()) return known->second;
-  Front front;
-  if (group == 0) front = {{0, {}, height, -1}};
+  if (group == 0) return branches_[key] = {{0, {}, height, -1}};
+  Growing front(limits_.slop_s);
   const std::vector<int> counts = space_.counts(fork, group);
   const auto first = std::find_if(counts.begin(), counts.end(), [](int n) { return n > 0; });
   for (int part = 1; part <= group; ++part) {
@@ -320,11 +306,11 @@ const StageSearch::Front& StageSearch::whole_branches(int fork, int group, int h
       branches.bundle = bundle;
       for (const Label& label : with_branches(others, stages, branches)) {
         const Step step = steps_[at(label.plan)];
-        insert(front, label, step);
+        front.add(label, step);
       }
     }
   }
-  return branches_[key] = std::move(front);
+  return branches_[key] = take(front);
 }
 
 // Of every bundle at every item, from its first to behind its last, but not all of the fork. Where

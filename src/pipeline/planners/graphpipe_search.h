@@ -6,12 +6,15 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "pipeline/planners/deadline.h"
+#include "pipeline/planners/graphpipe_bounds.h"
+#include "pipeline/planners/graphpipe_front.h"
 #include "pipeline/planners/graphpipe_price.h"
 #include "pipeline/planners/graphpipe_space.h"
 
@@ -33,28 +36,15 @@ struct ChosenStages {
 class StageSearch {
  public:
   StageSearch(Space& space, const Pricing& pricing, const Deadline& deadline)
-      : space_(space), pricing_(pricing), deadline_(deadline) {}
+      : space_(space), pricing_(pricing), deadline_(deadline), bounds_(space, pricing) {}
 
-  // What stages have to keep.
-  struct Limits {
-    double bottleneck_s = 0.0;
-    double path_s = 0.0;
-    double memory_bytes = 0.0;  // of a device; infinite: heights do not matter
-    double slop_s = 0.0;        // paths whose lengths differ by less count as equal
-  };
+  using Limits = SearchLimits;
   // Those with the shortest critical path, but for slop_s a stage. After the deadline it finds
   // none.
   std::optional<ChosenStages> shortest(const Limits& limits);
   std::int64_t labels() const { return labels_; }  // kept in fronts so far
 
  private:
-  struct Label {
-    int devices = 0;
-    Paths paths;
-    int height = 0;  // stages on the longest way to a sink; 0 where memory is not bounded
-    int plan = -1;   // index into steps_
-  };
-  using Front = std::vector<Label>;
   class Collector;
   class Tangle;
 
@@ -98,20 +88,10 @@ class StageSearch {
              std::tie(other.sequence, other.begin, other.end, other.height);
     }
   };
-  // What labels at an item of a range may use: the items before it and the rest of the network need
-  // something too.
-  struct Left {
-    int devices = 0;
-    double back_s = 0.0;
-    double all_s = 0.0;  // stages before only lengthen this by their forward passes
-
-    bool allows(const Label& label) const {
-      return label.devices <= devices && label.paths.back_s <= back_s && label.paths.all_s <= all_s;
-    }
-  };
   // All from an item on is in stages, but the head of a bundle of that item, which the next stage
   // has to take along.
-  using Fronts = std::vector<std::map<Cut, Front>>;
+  using Growing = GrowingFront<Step>;
+  using Fronts = std::vector<std::map<Cut, Growing>>;
   // A fork whose stages leave out the tail of one bundle, and the head of another or the same.
   struct OpenFork {
     int fork = 0;
@@ -131,7 +111,7 @@ class StageSearch {
     const Left& left_at(int item) const {
       return left[static_cast<std::size_t>(item - range.begin)];
     }
-    std::map<Cut, Front>& fronts_at(int item) {
+    std::map<Cut, Growing>& fronts_at(int item) {
       return fronts[static_cast<std::size_t>(item - range.begin)];
     }
   };
@@ -143,8 +123,10 @@ class StageSearch {
   const Front& solve(const Range& range);
   const std::vector<Option>& options(int shape, int height);
   std::vector<Option> compute_options(const Shape& shape, int height) const;
-  void add_stages(Solving& solving, int place, const Cut& head);
+  void add_stages(Solving& solving, int place, const Cut& head, const Front& from);
   bool add_stage(Solving& solving, const StageParts& parts, const Front& from);
+  void add_labels(const Left& left, const StageParts& parts, const Option& option,
+                  std::span<const Label> labels, Growing& to) const;
   void add_fork(Solving& solving, int item, const Cut& tail, const Front& from);
   void add_open_fork(Solving& solving, int item, const OpenFork& open, const Front& from);
   const Front& beside(const OpenFork& open);
@@ -156,10 +138,11 @@ class StageSearch {
     return cut.bundle == kNoBundle ? 0 : space_.bundle(cut.bundle).group;
   }
   int all_branches(int fork) const { return space_.fork(fork).groups - 1; }
-  void insert(Front& front, const Label& label, const Step& step);
+  Growing& growing(Solving& solving, int item, const Cut& head) const {
+    return solving.fronts_at(item).try_emplace(head, limits_.slop_s).first->second;
+  }
+  Front take(const Growing& front);
   ChosenStages collect(int plan) const;
-  std::vector<Left> left_for(const Range& range) const;
-  int least_devices(const Work& work) const;
   int least_devices(const Solving& solving, int item, const OpenFork& open) const;
   void add_branches(const OpenFork& open, Taken taken, Front& front);
   Front solve_tangle(const OpenFork& open);
@@ -168,6 +151,7 @@ class StageSearch {
   Space& space_;
   const Pricing& pricing_;
   const Deadline& deadline_;
+  Bounds bounds_;
   Limits limits_;
   std::int64_t labels_ = 0;
   std::vector<Step> steps_;

@@ -135,6 +135,19 @@ Space::Space(const Computation& computation, const SpTree& tree, bool splits)
   }
   find_tensors();
   root_ = add_sequence(tree);
+  places_.resize(sequences_.size());
+  find_places(root_, {});
+}
+
+void Space::find_places(int id, const SequencePlace& place) {
+  places_[at(id)] = place;
+  for (int i = 0; i < length(id); ++i) {
+    const int fork_id = sequence(id).items[at(i)].fork;
+    if (fork_id < 0) continue;
+    for (const auto& alike : fork(fork_id).classes) {
+      for (const int branch : alike) find_places(branch, {id, i});
+    }
+  }
 }
 
 void Space::find_tensors() {
@@ -166,14 +179,14 @@ void Space::find_tensors() {
 }
 
 int Space::add_items(const std::vector<Item>& items) {
-  Sequence sequence{{}, {Work{}}, {Work{}}, {Work{}}, {}};
+  Sequence sequence{{}, {Work{}}, {Work{}}, {}};
   for (const Item& item : items) append(item, sequence);
   sequences_.push_back(std::move(sequence));
   return static_cast<int>(sequences_.size()) - 1;
 }
 
 void Space::append(const Item& item, Sequence& to) const {
-  Work work, path, forward;
+  Work work, path;
   if (item.piece >= 0) {
     const Shape& shape = piece_shapes_[at(item.piece)];
     for (Index pass = 0; pass < shape.rate_s.size(); ++pass) {
@@ -181,34 +194,29 @@ void Space::append(const Item& item, Sequence& to) const {
       work = work + own;
       if (pass != kWeightGradient || !splits_) path = path + own;
     }
-    forward = {shape.rate_s[0], shape.fixed_s[0]};
   } else {
     for (const auto& alike : fork(item.fork).classes) {
       for (const int branch : alike) work = work + sequence(branch).before.back();
     }
-    std::tie(path, forward) = longest_path(fork(item.fork));
+    path = longest_path(fork(item.fork));
   }
   to.items.push_back(item);
   to.before.push_back(to.before.back() + work);
   to.path_before.push_back(to.path_before.back() + path);
-  to.forward_before.push_back(to.forward_before.back() + forward);
 }
 
-// All its passes, and the forward passes.
-std::pair<Work, Work> Space::longest_path(const Fork& fork) const {
-  std::pair<Work, Work> longest;
-  std::vector<std::pair<Work, Work>> paths;  // that end with members of a tangle
+Work Space::longest_path(const Fork& fork) const {
+  Work longest;
+  std::vector<Work> paths;  // that end with members of a tangle
   for (const auto& alike : fork.classes) {
     for (const int branch : alike) {
-      std::pair<Work, Work> path;
+      Work path;
       for (Index before = 0; fork.is_tangle() && before < paths.size(); ++before) {
         if ((fork.waits_for[paths.size()] >> before & 1) == 0) continue;
-        if (paths[before].first.rate_s > path.first.rate_s) path = paths[before];
+        if (paths[before].rate_s > path.rate_s) path = paths[before];
       }
-      path.first = path.first + sequence(branch).path_before.back();
-      path.second = path.second + sequence(branch).forward_before.back();
-      paths.push_back(path);
-      if (path.first.rate_s > longest.first.rate_s) longest = path;
+      paths.push_back(path + sequence(branch).path_before.back());
+      if (paths.back().rate_s > longest.rate_s) longest = paths.back();
     }
   }
   return longest;
@@ -395,6 +403,7 @@ int Space::add_bundle(int fork_id, int group, const std::vector<int>& classes) {
   std::vector<Index> next(fork(fork_id).classes.size(), 0);
   for (const int c : classes) branches.push_back(fork(fork_id).classes[at(c)][next[at(c)]++]);
   const int sequence = branches.size() == 1 ? branches.front() : join(branches);
+  places_.resize(sequences_.size(), places_[at(branches.front())]);
   bundles_.push_back({fork_id, group, classes, sequence});
   return static_cast<int>(bundles_.size()) - 1;
 }

@@ -59,10 +59,9 @@ struct Item {
 struct Sequence {
   std::vector<Item> items;
   // Of the items before each, and of all: all passes; and those that a path from a source to a sink
-  // and back has to wait for, and of these the forward passes.
+  // and back has to wait for.
   std::vector<Work> before;
   std::vector<Work> path_before;
-  std::vector<Work> forward_before;
   std::vector<int> borders;  // where one branch of a bundle ends and the next begins; ascending
 
   Work work(int begin, int end) const {
@@ -72,14 +71,15 @@ struct Sequence {
     return path_before[static_cast<std::size_t>(end)] -
            path_before[static_cast<std::size_t>(begin)];
   }
-  Work forward(int begin, int end) const {
-    return forward_before[static_cast<std::size_t>(end)] -
-           forward_before[static_cast<std::size_t>(begin)];
-  }
   // No item waits for those on the other side.
   bool is_border(int item) const {
     return std::binary_search(borders.begin(), borders.end(), item);
   }
+};
+// Where a sequence is a branch, or a bundle of branches, of the fork at this item of another one.
+struct SequencePlace {
+  int sequence = -1;  // none: the root
+  int item = 0;
 };
 // Branches side by side, as sequences; those of a class cost the same in every respect. Or a
 // tangle: each member is a class and a branch, and a group is a set of members, member m at bit m.
@@ -125,6 +125,12 @@ class Space {
   const Sequence& sequence(int id) const { return sequences_[static_cast<std::size_t>(id)]; }
   int length(int id) const { return static_cast<int>(sequence(id).items.size()); }
   const Fork& fork(int id) const { return forks_[static_cast<std::size_t>(id)]; }
+  const Shape& piece_shape(int piece) const {
+    return piece_shapes_[static_cast<std::size_t>(piece)];
+  }
+  const SequencePlace& place(int sequence) const {
+    return places_[static_cast<std::size_t>(sequence)];
+  }
 
   std::vector<int> counts(int fork, int group) const;
   // Whether `part` has no more branches of any class than `whole`; then whole - part is a group.
@@ -154,7 +160,8 @@ class Space {
   int add_sequence(const SpTree& tree);
   int add_fork(const SpTree& tree);
   int add_tangle(const SpTree& tree);
-  std::pair<Work, Work> longest_path(const Fork& fork) const;
+  Work longest_path(const Fork& fork) const;
+  void find_places(int sequence, const SequencePlace& place);
   void append(const Item& item, Sequence& sequence) const;
   int add_bundle(int fork, int group, const std::vector<int>& classes);
   int add_items(const std::vector<Item>& items);
@@ -172,6 +179,7 @@ class Space {
   std::vector<Tensor> tensors_;
   std::vector<std::vector<int>> inputs_, outputs_;  // tensors of pieces
   std::deque<Sequence> sequences_;                  // references to its elements stay valid
+  std::vector<SequencePlace> places_;               // of sequences
   std::vector<Fork> forks_;
   int root_ = -1;
   int next_piece_ = 0;  // that add_sequence() meets

@@ -136,7 +136,7 @@ class StageSearch::Tangle {
       if ((members >> m & 1) == 0) continue;
       others = others - search_.space_.sequence(tangle_.classes[m].front()).before.back();
     }
-    return search_.least_devices(others);
+    return search_.bounds_.least_devices(others);
   }
 
   void insert(Open added, int left, int bundle, const Step& stage, std::vector<Open>& to) {
@@ -163,7 +163,7 @@ class StageSearch::Tangle {
   int height_;
 };
 
-StageSearch::Front StageSearch::solve_tangle(const OpenFork& open) {
+Front StageSearch::solve_tangle(const OpenFork& open) {
   const int all = all_branches(open.fork) - group_of(open.tail);
   const auto [known, is_new] = tangles_.try_emplace({open.fork, all, open.height});
   if (is_new) known->second = Tangle(*this, open.fork, open.height).solve(all);
