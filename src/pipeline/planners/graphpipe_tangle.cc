@@ -52,9 +52,7 @@ class StageSearch::Tangle {
         if (next == set || (next & ~set) != 0) continue;
         for (const Open& open : own) add_stage(open, set, next, all, opens[next]);
       }
-      for (const Open& open : own) {
-        fronts[set].push_back({open.devices, open.longest.paths, open.longest.height, open.plan});
-      }
+      fronts[set] = front(own);
     }
     return fronts;
   }
@@ -87,6 +85,23 @@ class StageSearch::Tangle {
       return true;
     }
   };
+
+  // For a stage before all of these that takes the members that are left.
+  Front front(const std::vector<Open>& opens) const {
+    Dominance dominance(search_.limits_.slop_s);
+    Front labels, result;
+    for (const Open& open : opens) {
+      const Label label{open.devices, open.longest.paths, open.longest.height, open.plan};
+      const int place = dominance.place(label);
+      if (place < 0) continue;
+      if (static_cast<Index>(place) >= labels.size()) labels.resize(static_cast<Index>(place) + 1);
+      labels[static_cast<Index>(place)] = label;
+    }
+    for (const int place : dominance.places()) {
+      result.push_back(labels[static_cast<Index>(place)]);
+    }
+    return result;
+  }
 
   // Makes a stage of what `set` has and `next` has not.
   void add_stage(const Open& open, int set, int next, int all, std::vector<Open>& to) {
