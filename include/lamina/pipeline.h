@@ -134,9 +134,8 @@ struct Plan {
 };
 
 // A tensor that leaves the stage `from` for the stage `to`, once, whoever needs it there. Between
-// neighbours of a chain that share no tensor an edge of 0 bytes, from the last operator: in
-// schedules and simulations `to` waits for an empty message, and real runs, without one, may be
-// faster.
+// neighbours of a chain that share no tensor an edge of 0 bytes, from the last operator: `to` waits
+// for an empty message.
 struct StageEdge {
   int from = 0;
   int to = 0;

@@ -33,7 +33,8 @@ Tags tags_of(const Plan& plan, const PipelineProgram& program, int edge, bool fo
       const int micro_batches =
           plan.batch / plan.stages[static_cast<std::size_t>(receiver)].micro_batch;
       if (e == edge && direction == forward) return {static_cast<int>(tag), micro_batches};
-      tag += static_cast<std::int64_t>(tensors_of(program, e).size()) * micro_batches;
+      const auto tensors = static_cast<std::int64_t>(tensors_of(program, e).size());
+      tag += std::max<std::int64_t>(1, tensors) * micro_batches;
       require(tag < (1 << 30), "the plan has more than 2^30 messages in an iteration");
     }
   }

@@ -15,31 +15,45 @@ void Incoming::begin() {
 }
 
 void Incoming::post() {
-  if (setting_.tensors.empty()) return;
-  while (posted_ < micro_batches() && posted_ - freed_ < setting_.slots) post(posted_++);
+  const int slots = setting_.tensors.empty() ? micro_batches() : setting_.slots;
+  while (posted_ < micro_batches() && posted_ - freed_ < slots) post(posted_++);
 }
 
 void Incoming::post(int micro_batch) {
   Slot& slot = open_[micro_batch];
+  if (setting_.tensors.empty()) receive_empty(slot, micro_batch);
+  for (std::size_t t = 0; t < setting_.tensors.size(); ++t) receive(slot, micro_batch, t);
+}
+
+void Incoming::receive_empty(Slot& slot, int micro_batch) {
+  for (const Part& part :
+       parts_received(setting_.sender, setting_.receiver, micro_batch, setting_.place)) {
+    Arrival arrival;
+    arrival.sender_micro_batch = part.from_micro_batch;
+    const int from = setting_.sender.devices[static_cast<std::size_t>(part.from_place)];
+    arrival.message = transport_.receive(from, setting_.tags.of(0, micro_batch), {});
+    slot.arrivals.push_back(std::move(arrival));
+  }
+}
+
+void Incoming::receive(Slot& slot, int micro_batch, std::size_t t) {
   const Samples own = share(setting_.receiver, micro_batch, setting_.place);
-  for (std::size_t t = 0; t < setting_.tensors.size(); ++t) {
-    const Expected& expected = setting_.tensors[t];
-    Tensor& tensor = slot.tensors.emplace_back(ledger_.allocate(expected.dtype, expected.shape));
-    for (const Part& part :
-         parts_received(setting_.sender, setting_.receiver, micro_batch, setting_.place)) {
-      Arrival arrival;
-      arrival.sender_micro_batch = part.from_micro_batch;
-      arrival.tensor = t;
-      arrival.rows = rows_of(expected.tensor, part.samples, own, tensor);
-      std::span<std::byte> bytes = contiguous(tensor, arrival.rows);
-      if (bytes.empty()) {
-        arrival.packed.resize(static_cast<std::size_t>(bytes_of(tensor, arrival.rows)));
-        bytes = arrival.packed;
-      }
-      const int from = setting_.sender.devices[static_cast<std::size_t>(part.from_place)];
-      arrival.message = transport_.receive(from, setting_.tags.of(t, micro_batch), bytes);
-      slot.arrivals.push_back(std::move(arrival));
+  const Expected& expected = setting_.tensors[t];
+  Tensor& tensor = slot.tensors.emplace_back(ledger_.allocate(expected.dtype, expected.shape));
+  for (const Part& part :
+       parts_received(setting_.sender, setting_.receiver, micro_batch, setting_.place)) {
+    Arrival arrival;
+    arrival.sender_micro_batch = part.from_micro_batch;
+    arrival.tensor = t;
+    arrival.rows = rows_of(expected.tensor, part.samples, own, tensor);
+    std::span<std::byte> bytes = contiguous(tensor, arrival.rows);
+    if (bytes.empty()) {
+      arrival.packed.resize(static_cast<std::size_t>(bytes_of(tensor, arrival.rows)));
+      bytes = arrival.packed;
     }
+    const int from = setting_.sender.devices[static_cast<std::size_t>(part.from_place)];
+    arrival.message = transport_.receive(from, setting_.tags.of(t, micro_batch), bytes);
+    slot.arrivals.push_back(std::move(arrival));
   }
 }
 
@@ -51,7 +65,6 @@ void Incoming::finish(Slot& slot, Arrival& arrival) {
 }
 
 void Incoming::wait(int sender_micro_batch) {
-  if (setting_.tensors.empty()) return;
   const Samples sent = micro_batch_samples(setting_.sender, sender_micro_batch);
   const MicroBatches some = micro_batches_with(setting_.receiver, sent);
   for (int m = some.begin; m < some.end; ++m) {
@@ -66,7 +79,6 @@ void Incoming::wait(int sender_micro_batch) {
 }
 
 std::vector<Tensor> Incoming::take(int micro_batch) {
-  if (setting_.tensors.empty()) return {};
   const auto found = open_.find(micro_batch);
   check(found != open_.end(), "micro-batch {} has no slot, or was taken before", micro_batch);
   for (const Arrival& arrival : found->second.arrivals) {

@@ -13,7 +13,8 @@
 namespace lamina::pipeline {
 
 // Tags of the messages of one edge in one direction: tensor t of the receiver's micro-batch m has
-// first + t * micro_batches + m.
+// first + t * micro_batches + m. Where no tensor goes that way, an empty message has the tag of the
+// first: schedules wait for it.
 struct Tags {
   int first = 0;
   int micro_batches = 0;  // of the receiver
@@ -69,6 +70,8 @@ class Incoming {
   int micro_batches() const { return setting_.batch / setting_.receiver.micro_batch; }
   void post();
   void post(int micro_batch);
+  void receive(Slot& slot, int micro_batch, std::size_t tensor);
+  void receive_empty(Slot& slot, int micro_batch);
   void finish(Slot& slot, Arrival& arrival);
 
   Setting setting_;

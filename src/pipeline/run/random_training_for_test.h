@@ -170,6 +170,7 @@ inline Plan random_stages(const GraphComputation& network, const RandomPlanOptio
     stage.shard_optimizer = rng.chance(0.5);
     plan.stages.push_back(std::move(stage));
   }
+  plan.chain = rng.chance(0.25);
   set_in_flight(network.computation, plan);
   for (Stage& stage : plan.stages) stage.in_flight += static_cast<int>(rng.integer(0, 2));
   return plan;

@@ -91,7 +91,7 @@ void RankRun::add_incoming(OwnStage& own, int edge, bool forward) {
   const Stage& sender = plan_of(forward ? edge_of(edge).from : edge_of(edge).to);
   const Tags tags = tags_of(job_.plan, job_.program, edge, forward, Update::kFirstFreeTag);
   std::vector<Expected> tensors = expected(job_.network, job_.program, receiver, edge, forward);
-  require(tags.of(tensors.size(), 0) <= transport_.largest_tag(),
+  require(tags.of(tensors.size() + 1, 0) <= transport_.largest_tag(),
           "the plan needs more kinds of messages than the transport has: {}",
           transport_.largest_tag());
   auto& to = forward ? own.in : own.gradients;
@@ -276,8 +276,17 @@ void RankRun::send(const Action& action) {
   }
   check(kinds.size() == tensors.size(), "{}: {} tensors of {}", to_string(action), tensors.size(),
         kinds.size());
+  const std::vector<Part> parts = parts_sent(both.sender, both.receiver, action.micro_batch, place);
+  const auto rank_of = [&](const Part& part) {
+    return both.receiver.devices[static_cast<std::size_t>(part.to_place)];
+  };
+  if (tensors.empty()) {
+    for (const Part& part : parts) {
+      sending_.push_back({transport_.send(rank_of(part), tags.of(0, part.to_micro_batch), {})});
+    }
+  }
   for (std::size_t t = 0; t < tensors.size(); ++t) {
-    for (const Part& part : parts_sent(both.sender, both.receiver, action.micro_batch, place)) {
+    for (const Part& part : parts) {
       Sending sending{0, tensors[t], {}};
       const Rows rows = rows_of(kinds[t], part.samples, own, tensors[t]);
       std::span<const std::byte> bytes = contiguous(sending.tensor, rows);
@@ -286,8 +295,7 @@ void RankRun::send(const Action& action) {
         pack(tensors[t], rows, sending.packed);
         bytes = sending.packed;
       }
-      const int to = both.receiver.devices[static_cast<std::size_t>(part.to_place)];
-      sending.message = transport_.send(to, tags.of(t, part.to_micro_batch), bytes);
+      sending.message = transport_.send(rank_of(part), tags.of(t, part.to_micro_batch), bytes);
       sending_.push_back(std::move(sending));
     }
   }

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <optional>
 
-#include "lamina/error.h"
+#include "base/check.h"
 #include "pipeline/comm/threads.h"
 #include "pipeline/run/rank_memory.h"
 #include "pipeline/run/trial_for_test.h"
@@ -63,6 +63,7 @@ void run_threads(const Trial& trial, const Ran& want, double delay_ms, std::uint
 TEST_CASE("pipelines of random networks equal the reference bit for bit") {
   Rng rng(20260);
   int ran = 0, stages = 0, unequal = 0, tied = 0, sharded = 0, frozen = 0, recompute = 0;
+  int chains = 0;
   for (int trial = 0; trial < 160; ++trial) {
     CAPTURE(trial);
     test::RandomPlanOptions options;
@@ -84,6 +85,7 @@ TEST_CASE("pipelines of random networks equal the reference bit for bit") {
       sharded += weight.shard ? 1 : 0;
     }
     frozen += made->network.frozen.empty() ? 0 : 1;
+    chains += made->plan.chain && made->plan.stages.size() > 2 ? 1 : 0;
   }
   CHECK(ran > 100);
   CHECK(stages > 3 * ran);
@@ -92,6 +94,7 @@ TEST_CASE("pipelines of random networks equal the reference bit for bit") {
   CHECK(tied > 50);
   CHECK(sharded > 20);
   CHECK(frozen > 20);
+  CHECK(chains > 20);
 }
 
 TEST_CASE("gradients of pipelines are those of the whole network") {
@@ -142,6 +145,52 @@ TEST_CASE("loss curves over 50 steps are equal") {
     ++ran;
   }
   CHECK(ran == 8);
+}
+
+TEST_CASE("stages of a chain wait for the one before, also where no tensor comes from it") {
+  // Two towers on two ranks.
+  train::Network network;
+  network.name = "towers";
+  network.graph = parse_graph(R"(lamina 1
+graph towers[N: 1..64](x: f32[N, 4], target: f32[N, 4], weight a: f32[4, 4], weight b: f32[4, 4]) {
+  left = matmul(x, a)
+  right = matmul(target, b)
+  product = mul(left, right)
+  loss = mean(product)
+  return loss
+}
+)");
+  const GraphComputation computation = test::node_operators(network);
+  const Cluster cluster = uniform_cluster(2, 1e9, {1e9, 1e-6}, 2);
+  for (const bool chain : {true, false}) {
+    CAPTURE(chain);
+    Plan plan{"towers",
+              "test",
+              8,
+              ScheduleKind::kOneF1B,
+              {{{0}, {0}, 2}, {{1}, {1}, 2}, {{2, 3}, {0}, 2}},
+              chain};
+    set_in_flight(computation.computation, plan);
+    const Schedule schedule = make_schedule(computation.computation, cluster, plan);
+    const PipelineProgram program = cut_stages(computation, plan, {});
+    const PipelineJob job{computation, plan, schedule, program, "ref", {.threads = 1}, {}};
+    // Rank 0 does nothing: does rank 1 begin?
+    bool began = false;
+    CHECK_THROWS_AS(run_thread_ranks(2, {},
+                                     [&](Transport& transport) {
+                                       require(transport.rank() == 1, "rank 0 stays away");
+                                       RankRun run(job, train::initial_parameters(network, 1),
+                                                   transport);
+                                       run.step(
+                                           [&](const Samples& s) {
+                                             began = true;
+                                             return test::random_inputs(0, s.begin, s.end);
+                                           },
+                                           0.1);
+                                     }),
+                    Error);
+    CHECK(began == !chain);
+  }
 }
 
 TEST_CASE("when a rank fails, all end and its error is told") {
