@@ -93,7 +93,11 @@ struct Cluster {
 
 // Equal devices in nodes of `per_node`, with one kind of link.
 Cluster uniform_cluster(int devices, double memory_bytes, const Link& link, int per_node);
+// Throws kInvalidArgument that names the device or link: no devices, memory, speed or bandwidth
+// that is not positive, a latency below 0.
 void validate(const Cluster& cluster);
+// JSON (docs/formats.md). Throw kInvalidArgument that names `source` (the file), the place and what
+// was expected; load_...() also kNotFound and kIo.
 Cluster load_cluster(const std::string& path);
 Cluster parse_cluster(std::string_view text, std::string_view source);
 std::string to_json(const Cluster& cluster);
@@ -147,10 +151,11 @@ struct StageEdge {
 // Sorted by from, to and producer. Indices into this list name edges in schedules.
 std::vector<StageEdge> stage_edges(const Computation& computation, const Plan& plan);
 
-// Throws kInvalidArgument unless every operator is in one stage, every stage has operators and
-// devices, stages have the same devices or none in common, micro-batches divide the batch and
-// devices divide micro-batches, and the stage graph has no cycle. That each stage is convex would
-// not be enough for the last (edges a-b, c-d and stages {a, d}, {b, c}).
+// Throws kInvalidArgument unless the plan names this computation, every operator is in one stage,
+// every stage has operators and devices, stages have the same devices or none in common,
+// micro-batches divide the batch and devices divide micro-batches, and the stage graph has no
+// cycle. That each stage is convex would not be enough for the last (edges a-b, c-d and stages {a,
+// d}, {b, c}).
 void validate(const Computation& computation, const Cluster& cluster, const Plan& plan);
 
 // Stages on the longest path of the stage graph.
@@ -163,11 +168,14 @@ int depth(const Computation& computation, const Plan& plan);
 // micro-batches.
 void set_in_flight(const Computation& computation, Plan& plan);
 
+// JSON (docs/formats.md), by itself: validate() says whether it fits a network and a cluster. Throw
+// as those of clusters do.
 Plan load_plan(const std::string& path);
 Plan parse_plan(std::string_view text, std::string_view source);
 std::string to_json(const Plan& plan);
 
-// Of one stage: seconds of a pass over a micro-batch, and bytes that each of its devices holds.
+// Of one stage: seconds of a pass over a micro-batch, at the speed of its slowest device, and bytes
+// that each of its devices holds.
 struct StageCost {
   double forward_s = 0.0;
   double input_gradient_s = 0.0;  // with the forward pass that recomputation runs again
@@ -180,6 +188,7 @@ struct StageCost {
 
   double backward_s() const { return input_gradient_s + weight_gradient_s; }
 };
+// By stage of a valid plan.
 std::vector<StageCost> stage_costs(const Computation& computation, const Cluster& cluster,
                                    const Plan& plan);
 // What each device of the stages needs at most, however fast the others are: parameters,
@@ -245,9 +254,10 @@ struct DeviceRates {
   double bytes_per_s = 0.0;  // of its memory
   double launch_s = 0.0;     // before a pass does anything
 };
-// From a description of a processor or a GPU (docs/formats.md), all cores together, in f32.
+// From a description of a processor or a GPU (docs/formats.md), all cores together, in f32. Throws
+// kInvalidArgument that names the file and the key, kNotFound, kIo.
 DeviceRates load_device_rates(const std::string& path);
-// Of this machine: remembered_cpu_machine().
+// Of `options.threads` cores of this machine: remembered_cpu_machine().
 DeviceRates this_device_rates(const RunOptions& options = {});
 // The larger of operations at the peak rate and of inputs, weights and outputs at the memory's: no
 // value in between touches memory.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ bool is_started_by_mpi();
 // standard error and the processes of all ranks end with its exit status. Once in a process. Throws
 // kUnsupported without MPI.
 void run_mpi_rank(const std::function<void(Transport&)>& body);
+// From 0.
 int rank_of(const Transport& transport);
 
 // Runs `body` with messages that go from GPU to GPU through NCCL. `start` brings the ranks
@@ -39,9 +41,9 @@ struct PipelineOptions {
   bool recompute = false;
   bool shard_optimizer = false;
   bool profile = false;
-  double memory = 16e9;
-  double bandwidth = 2e9;
-  double latency = 2e-5;
+  double memory_bytes = 16e9;          // of a rank, that plans may use
+  double bandwidth_bytes_per_s = 2e9;  // between two ranks, each way, for planning
+  double latency_s = 2e-5;             // of a message, for planning
 
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
@@ -53,9 +55,9 @@ struct PipelineOptions {
     visit("shard_optimizer", self.shard_optimizer,
           "devices of one stage may share the optimiser's state");
     visit("profile", self.profile, "measure the passes of every operator before planning");
-    visit("memory", self.memory, "bytes of a rank that plans may use");
-    visit("bandwidth", self.bandwidth, "bytes a second between ranks, for planning");
-    visit("latency", self.latency, "seconds of a message between ranks, for planning");
+    visit("memory", self.memory_bytes, "bytes of a rank that plans may use");
+    visit("bandwidth", self.bandwidth_bytes_per_s, "bytes a second between ranks, for planning");
+    visit("latency", self.latency_s, "seconds of a message between ranks, for planning");
   }
 };
 
@@ -83,8 +85,8 @@ struct PipelineResult {
 // what the planner shall take (0: it chooses), `threads` are those of each rank (0: the cores of
 // this process shared out; under MPI all of them are taken to share one machine). Checkpoints are
 // those of train() and do not depend on the plan. `watch` sees the log at rank 0. To be called by
-// all ranks. Throws what train() throws, and kInvalidArgument for a plan that is not of this
-// network and this number of ranks.
+// all ranks. Throws what train() throws, kInvalidArgument for a plan that is not of this network,
+// batch and number of ranks, kExhausted where no plan fits the memory, and kUnsupported for bf16.
 PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOptions& options,
                               Transport& transport, std::stop_token stop = {},
                               const std::function<void(const train::LogEntry&)>& watch = {});
@@ -92,5 +94,16 @@ PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOption
 PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOptions& options,
                               int ranks, std::stop_token stop = {},
                               const std::function<void(const train::LogEntry&)>& watch = {});
+
+// The training step of a plan, all programs of its stages put together, and that of the whole
+// network, for verify(): inputs are the network's with the plan's batch of samples, outputs the
+// loss and the gradients of trained weights by name. Throws kInvalidArgument for a plan that is not
+// valid, kUnsupported where a tensor without an axis of samples goes between stages.
+struct StepGraphs {
+  Graph in_stages;
+  Graph whole;
+};
+StepGraphs step_graphs(const GraphComputation& network, const Plan& plan,
+                       std::span<const std::string> frozen);
 
 }  // namespace lamina::pipeline

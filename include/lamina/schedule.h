@@ -42,12 +42,14 @@ struct Schedule {
   bool operator==(const Schedule&) const = default;
 };
 
-// The schedule of a valid plan. Every stage runs what is ready, backward passes before forward
-// passes before weight gradients, with at most `in_flight` micro-batches; what is ready when
-// follows from the costs of the stages.
+// The schedule of a plan. Throws kInvalidArgument for one that is not valid, and for stages that
+// share devices with too few micro-batches in flight to take turns. Every stage runs what is ready,
+// backward passes before forward passes before weight gradients, with at most `in_flight`
+// micro-batches; what is ready when follows from the costs of the stages.
 Schedule make_schedule(const Computation& computation, const Cluster& cluster, const Plan& plan);
 
-// A line for each rank, "0: RF1.0:0 F1.0 SF1.0:2 ..." (grammar: docs/formats.md).
+// A line for each rank, "0: RF1.0:0 F1.0 SF1.0:2 ..." (grammar: docs/formats.md). Parsing throws
+// kInvalidArgument that names `source`, the line, and what was expected.
 std::string print_schedule(const Schedule& schedule);
 Schedule parse_schedule(std::string_view text, std::string_view source);
 
@@ -57,6 +59,7 @@ Schedule parse_schedule(std::string_view text, std::string_view source);
 // allows.
 void check_schedule(const Computation& computation, const Plan& plan, const Schedule& schedule);
 
+// Seconds since the iteration began.
 struct TimedAction {
   Action action;
   double start_s = 0.0;  // of a receive: when the rank began to wait
@@ -78,7 +81,7 @@ struct SimulateOptions {
   bool links = true;  // false: messages arrive at once
 };
 // Messages go through the links of their devices (of their nodes, between nodes) one after the
-// other, in the order in which they are sent. Checks the plan and the schedule first.
+// other, in the order in which they are sent. Throws what validate() and check_schedule() throw.
 Simulated simulate(const Computation& computation, const Cluster& cluster, const Plan& plan,
                    const Schedule& schedule, const SimulateOptions& options = {});
 

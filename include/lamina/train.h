@@ -36,6 +36,8 @@ struct Network {
   std::vector<std::string> frozen;  // weights that are not trained
 };
 
+// Whether a graph's named size and first output are those of a network.
+bool has_loss(const Graph& graph);
 // Throws kInvalidArgument that names what breaks the contract above.
 void validate(const Network& network);
 
@@ -141,7 +143,8 @@ class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual std::int64_t size() const = 0;
-  // One tensor for each input of the network, by name, with these samples along the first axis.
+  // One tensor for each input of the network, by name, with these samples along the first axis (k
+  // rows of each where the graph's input has k * N).
   virtual NamedTensors batch(std::span<const std::int64_t> samples) const = 0;
 };
 
@@ -179,6 +182,7 @@ class SampleOrder {
   SampleOrder(std::uint64_t seed, std::int64_t size);
 
   std::int64_t at(std::int64_t position);
+  // Of the positions [position, position + count).
   std::vector<std::int64_t> range(std::int64_t position, std::int64_t count);
 
  private:
@@ -230,7 +234,7 @@ struct LogEntry {
 class LossLog {
  public:
   // Keeps the lines up to `step` of an existing file and drops the others, among them one that was
-  // cut short; step 0 begins anew.
+  // cut short; step 0 begins anew. Throws kIo, as append() does, and what load_loss_log() throws.
   LossLog(const std::string& path, std::int64_t step);
   ~LossLog();
   LossLog(const LossLog&) = delete;
@@ -316,7 +320,8 @@ struct TrainTask {
 TrainResult train(const TrainTask& task, std::stop_token stop = {},
                   const std::function<void(const LogEntry&)>& watch = {});
 
-// The mean loss of `parameters` on all samples of `data`, and the accuracy where the network tells.
+// The mean loss of `parameters` on all samples of `data`, `batch` at once, and the accuracy where
+// the network tells. Throws kInvalidArgument for parameters that are missing or of another shape.
 LogEntry evaluate(const Network& network, const NamedTensors& parameters, const Dataset& data,
                   std::int64_t batch = 64, const RunOptions& run = {});
 

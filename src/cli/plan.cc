@@ -7,6 +7,8 @@
 #include "base/files.h"
 #include "cli/command.h"
 #include "cli/plan_input.h"
+#include "cli/plan_prove.h"
+#include "cli/verdict_status.h"
 #include "lamina/schedule.h"
 
 namespace lamina::cli {
@@ -26,6 +28,7 @@ struct PlanCommandOptions {
   PlanOptions plan;
   std::string schedule = "1f1b";
   Seconds limit;
+  bool prove = false;
   std::string output;
   std::string write_computation;
   std::string write_cluster;
@@ -54,6 +57,8 @@ struct PlanCommandOptions {
     visit("operators", self.plan.most_operators,
           "plan neighbours on a branch as one until at most so many are left; 0: no");
     visit("limit", self.limit, "of the search; 0s: none");
+    visit("prove", self.prove,
+          "prove that a step in these stages is the network's: for small shapes, see --small");
     visit("output", self.output, "write the plan, JSON, to this file");
     visit("write_computation", self.write_computation,
           "write the network as planners see it, JSON, to this file");
@@ -166,7 +171,8 @@ int make_a_plan(const PlanCommandOptions& options, Json& report) {
   wanted.schedule = parse_schedule_kind(options.schedule);
   wanted.limit_s = options.limit.value;
   const Cluster cluster = cluster_of(options);
-  const Computation computation = load_plan_input(options.input, report);
+  const PlanInput input = load_plan_input(options.input, report);
+  const Computation& computation = input.network.computation;
   if (!options.write_computation.empty()) {
     write_file_atomically(options.write_computation, to_json(computation));
   }
@@ -191,7 +197,7 @@ int make_a_plan(const PlanCommandOptions& options, Json& report) {
       simulate(computation, cluster, plan, make_schedule(computation, cluster, plan));
   describe_plan(computation, cluster, plan, simulated, report);
   write_files(options, plan, simulated);
-  return kYes;
+  return options.prove ? exit_status(prove_plan(input, plan, report)) : kYes;
 }
 
 }  // namespace

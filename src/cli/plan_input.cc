@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "base/check.h"
@@ -17,14 +16,6 @@ bool is_model(const std::string& path) {
   std::error_code ignored;  // what cannot be looked at cannot be read either: loading says so
   return path.ends_with(".lam") || path.ends_with(".onnx") ||
          std::filesystem::is_directory(path, ignored);
-}
-
-// A graph that training could begin with (lamina/train.h).
-bool has_loss(const Graph& graph) {
-  if (graph.outputs.empty()) return false;
-  const Type& type = graph.type(graph.outputs[0].value);
-  const bool samples = graph.sizes.size() == 1 && graph.sizes[0].name == train::kSamples;
-  return samples && type.shape.empty() && type.dtype == DType::kF32;
 }
 
 PassTime costs(const PlanInputOptions& options, Json& report) {
@@ -42,44 +33,42 @@ PassTime costs(const PlanInputOptions& options, Json& report) {
   return modelled(rates);
 }
 
-Computation of_graph(const PlanInputOptions& options, Json& report) {
+PlanInput of_network(const train::Network& network, const PlanInputOptions& options, Json& report) {
+  return {graph_computation(network, costs(options, report), options.passes), network.frozen, true};
+}
+
+PlanInput of_graph(const PlanInputOptions& options, Json& report) {
   ModelOptions model;
   model.model = options.input;
   model.fix = options.fix;
   model.size = options.size;
   const Graph graph = load_model(model);
-  const PassTime seconds = costs(options, report);
-  if (has_loss(graph)) {
+  if (train::has_loss(graph)) {
     report["input"] = "training graph";
-    return graph_computation(train::Network{graph.name, graph, {}}, seconds, options.passes)
-        .computation;
+    train::Network network{graph.name, graph, {}};
+    freeze(network, options.network.frozen);
+    return of_network(network, options, report);
   }
+  require(options.network.frozen.empty(), "--frozen: '{}' has no loss, nothing is trained",
+          options.input);
   report["input"] = "model";
   fmt::print("{}: has no loss; each gradient is taken to cost what the forward pass does\n",
              options.input);
-  return graph_computation(graph, seconds, options.passes).computation;
-}
-
-bool is_default(const NetworkOptions& options) {
-  return to_json(options) == to_json(NetworkOptions());
+  return {graph_computation(graph, costs(options, report), options.passes), {}, false};
 }
 
 }  // namespace
 
-Computation load_plan_input(const PlanInputOptions& options, Json& report) {
-  const auto names = network_names();
-  const bool is_network = std::count(names.begin(), names.end(), options.input) > 0;
-  require(is_network || is_default(options.network),
-          "shapes such as --branches belong to named networks, and '{}' is none", options.input);
-  if (is_network) {
+PlanInput load_plan_input(const PlanInputOptions& options, Json& report) {
+  if (const auto built = named_network(options.input, options.network)) {
     report["input"] = "network";
-    const train::Network built = network(options.input, options.network);
-    return graph_computation(built, costs(options, report), options.passes).computation;
+    return of_network(*built, options, report);
   }
   if (is_model(options.input)) return of_graph(options, report);
+  require(options.network.frozen.empty(), "--frozen: '{}' has costs already", options.input);
   require(!options.profile, "'{}' has costs already: there is nothing to measure", options.input);
   report["input"] = "computation";
-  return load_computation(options.input, options.profile_batch);
+  return {{{}, load_computation(options.input, options.profile_batch), {}}, {}, false};
 }
 
 }  // namespace lamina::cli

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/options.h"
 #include "cli/model_options.h"
-#include "lamina/nn.h"
+#include "cli/network_input.h"
 #include "lamina/pipeline.h"
 
 namespace lamina::cli {
@@ -29,7 +29,8 @@ struct PlanInputOptions {
   static void fields(Self& self, Visit&& visit) {
     visit("INPUT", self.input,
           "a computation (JSON), a profile of PipeDream or Piper, a model (.lam, .onnx or a "
-          "folder), or the name of a network: mmt, dlrm, candle-uno, decoder, resnet");
+          "folder), or the name of a network: " +
+              network_list());
     NetworkOptions::fields(self.network, visit);
     visit("fix", self.fix, "NAME=FILE.npy: elements of an ONNX input that decides shapes");
     visit("size", self.size, "NAME=N: the value of a model's named size");
@@ -44,8 +45,14 @@ struct PlanInputOptions {
   }
 };
 
+struct PlanInput {
+  pipeline::GraphComputation network;  // without a graph where only costs are known
+  std::vector<std::string> frozen;
+  bool is_trained = false;  // the graph has a loss
+};
+
 // Says in the report where the costs come from. Throws what loading throws, and kInvalidArgument
 // for options that the input has no use for.
-pipeline::Computation load_plan_input(const PlanInputOptions& options, Json& report);
+PlanInput load_plan_input(const PlanInputOptions& options, Json& report);
 
 }  // namespace lamina::cli

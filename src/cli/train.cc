@@ -1,14 +1,12 @@
 // lamina train: trains a network in this process, or as a pipeline on several ranks.
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <filesystem>
-
 #include "base/check.h"
 #include "base/files.h"
 #include "base/stop.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/network_input.h"
 #include "cli/train_options.h"
 
 namespace lamina::cli {
@@ -18,10 +16,6 @@ using pipeline::PipelineResult;
 
 // A graph of the user's; weights whose names begin with one of --frozen are not trained.
 train::Network load_graph(const TrainCommandOptions& options) {
-  NetworkOptions only_frozen;
-  only_frozen.frozen = options.network.frozen;
-  require(to_json(options.network) == to_json(only_frozen),
-          "shapes such as --branches belong to named networks, and '{}' is none", options.input);
   ModelOptions model;
   model.model = options.input;
   Graph graph = load_model(model);
@@ -33,9 +27,8 @@ train::Network load_graph(const TrainCommandOptions& options) {
 }
 
 train::Network load_network(const TrainCommandOptions& options) {
-  const auto names = network_names();
-  const bool is_named = std::count(names.begin(), names.end(), options.input) > 0;
-  return is_named ? lamina::network(options.input, options.network) : load_graph(options);
+  std::optional<train::Network> named = named_network(options.input, options.network);
+  return named ? *std::move(named) : load_graph(options);
 }
 
 // A network with its data; what a task refers to.

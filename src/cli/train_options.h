@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/options.h"
-#include "lamina/nn.h"
+#include "cli/network_input.h"
 #include "lamina/pipeline_run.h"
 
 namespace lamina::cli {
@@ -31,8 +31,8 @@ struct TrainCommandOptions {
   template <class Self, class Visit>
   static void fields(Self& self, Visit&& visit) {
     visit("INPUT", self.input,
-          "the name of a network (mmt, dlrm, candle-uno, decoder, resnet), or a graph (.lam) whose "
-          "first output is the loss");
+          "the name of a network (" + network_list() +
+              "), or a graph (.lam) whose first output is the loss");
     NetworkOptions::fields(self.network, visit);
     train::DatasetOptions::fields(self.data, visit);
     train::OptimizerOptions::fields(self.optimizer, visit);

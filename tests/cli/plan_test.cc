@@ -85,6 +85,28 @@ TEST_CASE("plan: no plan, and arguments that make none") {
   box.refuses("plan $/absent.json --planner chain --devices 2", 3, "absent.json");
 }
 
+TEST_CASE("plan: the step in stages is proved to be the network's") {
+  const Sandbox box;
+  const std::string how =
+      " --machine share/machines/epyc_zen3.json --batch 16 --prove --json $/report.json";
+  const Outcome candle = box.lamina("plan candle-uno --small --branches 2 --width 8 --devices 3" +
+                                    how + " --frozen branch_0 --micro-batch 4 --planner chain");
+  CHECK_MESSAGE(candle.status == 0, candle.err);
+  const Json proof = report_of(box).at("proof");
+  CHECK(proof.at("outcome").text() == "equivalent");
+  CHECK(proof.at("bits").real() >= 80.0);
+  CHECK(proof.at("samples").integer() == 2);
+  // Norms and attention: all agrees, which proves little.
+  const Outcome mmt = box.lamina(
+      "plan mmt --small --branches 2 --layers 1 --tokens 2 --width 4 --heads 2 --feed-forward 4 "
+      "--classes 2 --devices 2" +
+      how);
+  CHECK_MESSAGE(mmt.status == 5, mmt.err);
+  CHECK(mmt.out.find("agree") != std::string::npos);
+  write_all(box.path("four.json"), chain_of_four());
+  box.refuses("plan $/four.json --planner chain --devices 2 --prove", 2, "has no loss");
+}
+
 TEST_CASE("plan: named networks and models, with modelled and measured costs") {
   const Sandbox box;
   const std::string how = " --planner chain --devices 2 --json $/report.json";

@@ -115,18 +115,27 @@ void validate_input(const Graph& graph, const Input& input) {
           type.shape[0].to_string(), kSamples);
 }
 
+// What keeps a graph from being trained, whatever its inputs are; "": nothing.
+std::string why_no_loss(const Graph& graph) {
+  if (graph.sizes.size() != 1 || graph.sizes[0].name != kSamples) {
+    return fmt::format("expected the one named size {}", kSamples);
+  }
+  if (graph.outputs.empty()) return "there is no loss";
+  const Type& loss = graph.type(graph.outputs[0].value);
+  if (loss.dtype == DType::kF32 && loss.shape.empty()) return "";
+  return fmt::format("the loss '{}' is {}; expected a scalar f32", graph.outputs[0].name,
+                     to_string(loss));
+}
+
 }  // namespace
+
+bool has_loss(const Graph& graph) { return why_no_loss(graph).empty(); }
 
 void validate(const Network& network) {
   const Graph& graph = network.graph;
   lamina::validate(graph);
-  require(graph.sizes.size() == 1 && graph.sizes[0].name == kSamples,
-          "network '{}': expected the one named size {}", network.name, kSamples);
-  require(!graph.outputs.empty(), "network '{}' has no loss", network.name);
-  const Type& loss = graph.type(graph.outputs[0].value);
-  require(loss.dtype == DType::kF32 && loss.shape.empty(),
-          "network '{}': the loss '{}' is {}; expected a scalar f32", network.name,
-          graph.outputs[0].name, to_string(loss));
+  const std::string why = why_no_loss(graph);
+  require(why.empty(), "network '{}': {}", network.name, why);
   std::vector<std::string> weights;
   for (const Input& input : graph.inputs) {
     validate_input(graph, input);

@@ -71,8 +71,9 @@ PreparedRun prepare_run(const train::TrainTask& task, const PipelineOptions& opt
   const int threads = threads_of_rank(task.options, transport.ranks());
   PreparedRun run;
   run.network = graph_computation(task.network, root ? costs(options, threads) : no_time());
-  run.cluster = uniform_cluster(transport.ranks(), options.memory,
-                                {options.bandwidth, options.latency}, transport.ranks());
+  run.cluster =
+      uniform_cluster(transport.ranks(), options.memory_bytes,
+                      {options.bandwidth_bytes_per_s, options.latency_s}, transport.ranks());
   if (root) {
     plan_at_root(run, task, options);
     for (int rank = 1; rank < transport.ranks(); ++rank) {

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/check.h"
-#include "lamina/train.h"
+#include "lamina/pipeline_run.h"
 #include "pipeline/shares.h"
 
 namespace lamina::pipeline {
@@ -242,6 +242,12 @@ Graph whole_step(const GraphComputation& network, const Plan& plan,
   std::vector<Value> wanted;
   for (const std::string& name : trained_names(program)) wanted.push_back(graph.find(name));
   return gradient(graph, wanted);
+}
+
+StepGraphs step_graphs(const GraphComputation& network, const Plan& plan,
+                       std::span<const std::string> frozen) {
+  const PipelineProgram program = cut_stages(network, plan, frozen);
+  return {partitioned_step(network, plan, program), whole_step(network, plan, program)};
 }
 
 }  // namespace lamina::pipeline
