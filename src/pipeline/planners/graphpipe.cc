@@ -36,12 +36,12 @@ class Simulations {
     Ranking predicted, estimated;
     for (const Candidate& candidate : candidates) {
       if (candidate.view != view) continue;
-      predicted.emplace_back(candidate.predicted_s, &candidate.plan);
       const double seconds = estimated_seconds(computation_, cluster_, candidate.plan);
-      estimated.emplace_back(seconds, &candidate.plan);
+      predicted.push_back({candidate.predicted_s, seconds, &candidate.plan});
+      estimated.push_back({seconds, seconds, &candidate.plan});
     }
     std::stable_sort(estimated.begin(), estimated.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
+                     [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
     constexpr double kNever = std::numeric_limits<double>::infinity();
     const double best_s = run(predicted, {kMostPredicted, 1.08, kNever});
     run(estimated, {kMostEstimated, 1.05, best_s});
@@ -54,7 +54,12 @@ class Simulations {
   }
 
  private:
-  using Ranking = std::vector<std::pair<double, const Plan*>>;
+  struct Ranked {
+    double seconds = 0.0;  // by which it is ranked
+    double estimated_s = 0.0;
+    const Plan* plan = nullptr;
+  };
+  using Ranking = std::vector<Ranked>;
 
   struct Limits {
     int most = 0;
@@ -62,12 +67,15 @@ class Simulations {
     double best_s = 0.0;   // simulated so far
   };
 
+  static constexpr double kOverrated = 1.25;  // estimates are, by no more where plans are good
+
   // Returns the best simulated time. What takes so much longer is not looked at.
   double run(const Ranking& ranking, const Limits& limits) {
     double simulated = 0.0, best_s = limits.best_s;
     int plans = 0;
-    for (const auto& [seconds, plan] : ranking) {
+    for (const auto& [seconds, estimated_s, plan] : ranking) {
       if (seconds > limits.trusted * best_s || plans == limits.most) break;
+      if (estimated_s > kOverrated * best_s) continue;
       if (!seen_.insert(to_json(*plan)).second) continue;
       simulated += passes(*plan);
       if (plans > 0 && simulated > kMostPasses) break;
