@@ -204,13 +204,14 @@ std::vector<double> device_memory(const Computation& computation, const Cluster&
 // Planners, by the names of the command line. All but the first make chains of stages; plans of all
 // are judged by the same costs and the same simulator.
 enum class PlannerKind : std::uint8_t {
-  kGraphPipe,  // dynamic programming over the series-parallel structure; stages form a DAG
-  kPipeDream,  // over antichains, with replication (Narayanan et al., SOSP 2019)
-  kPiper,      // over downsets, with replication and recomputation (arXiv:2106.11226)
-  kIdeals,     // over downsets, without replication (Tarnawski et al., arXiv:2006.16423)
-  kLinear,     // the same over one linear order
-  kAlpa,       // sum of stages + (M - 1) largest, over a linear order (arXiv:2201.12023)
-  kChain,      // equal shares of the time, in a linear order
+  kGraphPipe,        // dynamic programming over the series-parallel structure; stages form a DAG
+  kPipeDream,        // over antichains, with replication (Narayanan et al., SOSP 2019)
+  kPipeDreamLinear,  // the same over one linear order
+  kPiper,            // over downsets, with replication and recomputation (arXiv:2106.11226)
+  kIdeals,           // over downsets, without replication (Tarnawski et al., arXiv:2006.16423)
+  kLinear,           // the same over one linear order
+  kAlpa,             // sum of stages + (M - 1) largest, over a linear order (arXiv:2201.12023)
+  kChain,            // equal shares of the time, in a linear order
 };
 std::string_view name(PlannerKind kind);
 PlannerKind parse_planner_kind(std::string_view text);  // throws kInvalidArgument, lists all

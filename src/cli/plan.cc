@@ -39,7 +39,8 @@ struct PlanCommandOptions {
   static void fields(Self& self, Visit&& visit) {
     PlanInputOptions::fields(self.input, visit);
     visit("planner", self.planner,
-          "graphpipe, pipedream, piper, ideals, linear, alpa or chain (docs/cli.md)");
+          "graphpipe, pipedream, pipedream-linear, piper, ideals, linear, alpa or chain "
+          "(docs/cli.md)");
     visit("devices", self.devices, "plan for so many equal devices, not for --cluster");
     visit("cluster", self.cluster, "the machines, JSON");
     visit("bandwidth", self.bandwidth, "with --devices: bytes a second of every link, each way");

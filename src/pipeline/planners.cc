@@ -20,6 +20,7 @@ struct PlannerEntry {
 constexpr std::array kPlanners = {
     PlannerEntry{PlannerKind::kGraphPipe, "graphpipe", plan_graphpipe},
     PlannerEntry{PlannerKind::kPipeDream, "pipedream", plan_pipedream},
+    PlannerEntry{PlannerKind::kPipeDreamLinear, "pipedream-linear", plan_pipedream_linear},
     PlannerEntry{PlannerKind::kPiper, "piper", plan_piper},
     PlannerEntry{PlannerKind::kIdeals, "ideals", plan_ideals},
     PlannerEntry{PlannerKind::kLinear, "linear", plan_linear},

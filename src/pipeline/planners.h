@@ -15,6 +15,8 @@ Planned plan_chain(const Computation& computation, const Cluster& cluster,
                    const PlanOptions& options);
 Planned plan_pipedream(const Computation& computation, const Cluster& cluster,
                        const PlanOptions& options);
+Planned plan_pipedream_linear(const Computation& computation, const Cluster& cluster,
+                              const PlanOptions& options);
 Planned plan_piper(const Computation& computation, const Cluster& cluster,
                    const PlanOptions& options);
 Planned plan_alpa(const Computation& computation, const Cluster& cluster,

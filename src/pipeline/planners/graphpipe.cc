@@ -26,8 +26,8 @@ constexpr double kMostPasses = 2e5;  // to simulate, at each slack
 // Simulates the most promising of one view, as many as take a moment.
 class Simulations {
  public:
-  Simulations(const Computation& computation, const Cluster& cluster)
-      : computation_(computation), cluster_(cluster) {}
+  Simulations(const Computation& computation, const Cluster& cluster, const Deadline& deadline)
+      : computation_(computation), cluster_(cluster), deadline_(deadline) {}
 
   // By what the search predicts, which knows equal devices and links of their own, and by the
   // estimate, which knows all of them but looks at each stage's messages alone.
@@ -75,6 +75,7 @@ class Simulations {
     int plans = 0;
     for (const auto& [seconds, estimated_s, plan] : ranking) {
       if (seconds > limits.trusted * best_s || plans == limits.most) break;
+      if (!judged_.empty() && deadline_.passed()) break;
       if (estimated_s > kOverrated * best_s) continue;
       if (!seen_.insert(to_json(*plan)).second) continue;
       simulated += passes(*plan);
@@ -88,13 +89,14 @@ class Simulations {
 
   const Computation& computation_;
   const Cluster& cluster_;
+  const Deadline& deadline_;
   std::set<std::string> seen_;
   std::vector<JudgedPlan> judged_;
 };
 
-// What can be made of a plan, without the plan itself.
-std::vector<Plan> refined(const Computation& computation, const Cluster& cluster,
-                          const Plan& plan) {
+// What can be made of a plan in time, without the plan itself.
+std::vector<Plan> refined(const Computation& computation, const Cluster& cluster, const Plan& plan,
+                          const Deadline& deadline) {
   constexpr int kMoves = 64;
   std::vector<Plan> plans;
   const auto add = [&](Plan next) {
@@ -103,6 +105,7 @@ std::vector<Plan> refined(const Computation& computation, const Cluster& cluster
   const Plan moved = move_operators(computation, cluster, plan, kMoves);
   add(moved);
   add(split_stages(computation, cluster, plan));
+  if (deadline.passed()) return plans;
   if (moved.stages != plan.stages) add(split_stages(computation, cluster, moved));
   return plans;
 }
@@ -116,15 +119,14 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
                                                 options, {deadline, kMargin});
   Planned planned;
   planned.states = candidates.states;
-  if (candidates.stopped) planned.reason = fmt::format("stopped after {} s", options.limit_s);
+  const std::string stopped = fmt::format("stopped after {} s", options.limit_s);
   if (candidates.list.empty()) {
-    if (!candidates.stopped) {
-      planned.reason =
-          fmt::format("no plan fits the memory of the {} devices", cluster.devices.size());
-    }
+    planned.reason = candidates.stopped ? stopped
+                                        : fmt::format("no plan fits the memory of the {} devices",
+                                                      cluster.devices.size());
     return planned;
   }
-  Simulations simulations(computation, cluster);
+  Simulations simulations(computation, cluster, deadline);
   for (int view = 0; view < candidates.views; ++view) simulations.run(candidates.list, view);
   const std::vector<JudgedPlan> judged = simulations.take();
   JudgedPlan best = judged.front();
@@ -132,12 +134,14 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
   double simulated = 0.0;
   for (std::size_t j = 0; j < std::min(kRefined, judged.size()); ++j) {
     simulated += passes(judged[j].plan);
-    if (j > 0 && simulated > kMostPasses) break;
-    for (const Plan& plan : refined(computation, cluster, judged[j].plan)) {
+    if ((j > 0 && simulated > kMostPasses) || deadline.passed()) break;
+    for (const Plan& plan : refined(computation, cluster, judged[j].plan, deadline)) {
+      if (deadline.passed()) break;
       if (estimated_seconds(computation, cluster, plan) >= best.iteration_s) continue;
       best = std::min(best, best_slack(computation, cluster, plan), faster);
     }
   }
+  if (deadline.passed()) planned.reason = stopped;
   planned.plan = std::move(best.plan);
   return planned;
 }

@@ -273,6 +273,23 @@ TEST_CASE("stages with several devices stay within a node") {
   }
 }
 
+TEST_CASE("a limit ends the work after the search too, with the best plan so far") {
+  const Computation net = test::towers_network({4, 8, 0.0});
+  PlanOptions options{.batch = 256};
+  const Planned all = make_plan(net, cluster_of(32), PlannerKind::kGraphPipe, options);
+  REQUIRE(all.plan);
+  CHECK(all.reason.empty());
+  int plans = 0;
+  for (const double share : {0.1, 0.3, 0.5, 0.7}) {
+    options.limit_s = share * all.search_s;
+    const Planned some = make_plan(net, cluster_of(32), PlannerKind::kGraphPipe, options);
+    plans += some.plan ? 1 : 0;
+    CHECK(some.reason.find("stopped after") == 0);
+    CHECK(some.search_s < options.limit_s + 0.5 * all.search_s + 0.1);
+  }
+  CHECK(plans > 0);
+}
+
 TEST_CASE("what cannot be planned is said") {
   Rng rng(5);
   const Computation net = test::series_parallel_network(6, rng);

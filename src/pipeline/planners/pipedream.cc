@@ -4,7 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <climits>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -207,42 +207,68 @@ FoundChain search_devices(const ChainCosts& costs, int devices, const Supersets&
   return chain;
 }
 
+struct ChainPlanner {
+  const Computation& computation;
+  const Cluster& cluster;
+  const PlanOptions& options;
+  const char* name;
+};
+Planned search(const ChainPlanner& planner, const Downsets& sets, const Supersets& supersets,
+               const Deadline& deadline) {
+  ChainCosts costs(planner.computation, planner.cluster, planner.options, sets);
+  const Machines machines = machines_of(planner.cluster);
+  return search_chains(
+      {planner.computation, planner.cluster, planner.options, planner.name}, costs, planner.options,
+      deadline, [&](const ChainCosts& at) {
+        if (machines.nodes == 1) {
+          return search_devices(at, machines.per_node, supersets, deadline);
+        }
+        return NodeLevel(at, planner.cluster, machines, supersets).search(deadline);
+      });
+}
+
 }  // namespace
 
-// Networks with so many antichains that the original does not end are cut in a linear order; the
-// plan says so.
+// As the original, whose program has no limits, to the end of the time or of the memory: lists of
+// pairs take up to 0.8 GB.
 Planned plan_pipedream(const Computation& computation, const Cluster& cluster,
                        const PlanOptions& options) {
-  constexpr int kMostDownsets = 40'000;
+  constexpr int kMostDownsets = 10'000'000;
   constexpr std::int64_t kMostPairs = 200'000'000;
+  constexpr auto kElse = "planner pipedream-linear cuts the network in one order";
   const Deadline deadline(options.limit_s);
   const auto nodes = static_cast<int>(computation.operators.size());
-  const auto edges = pairs_of(computation);
-  std::string planner = "pipedream";
-  std::optional<Downsets> sets(std::in_place, nodes, edges, kMostDownsets, deadline);
-  Supersets supersets;
-  const auto list_supersets = [&] {
-    if (!sets->complete()) return false;
-    supersets = supersets_of(*sets, kMostPairs, deadline);
-    return static_cast<int>(supersets.size()) == sets->size();
-  };
-  if (!list_supersets() && !deadline.passed()) {
-    planner += ", linear order";
-    sets.emplace(nodes, chain_of(linear_order(nodes, edges)), INT_MAX, deadline);
-    list_supersets();
+  const Downsets sets(nodes, pairs_of(computation), kMostDownsets, deadline);
+  if (!sets.complete()) {
+    return {std::nullopt, fmt::format("{}; {}", sets.reason(), kElse), 0.0, sets.size()};
   }
+  const Supersets supersets = supersets_of(sets, kMostPairs, deadline);
   if (deadline.passed()) {
-    return {std::nullopt, fmt::format("stopped after {} s", options.limit_s), 0.0, sets->size()};
+    return {std::nullopt, fmt::format("stopped after {} s; {}", options.limit_s, kElse), 0.0,
+            sets.size()};
   }
-  ChainCosts costs(computation, cluster, options, *sets);
-  const Machines machines = machines_of(cluster);
-  return search_chains({computation, cluster, options, planner}, costs, options, deadline,
-                       [&](const ChainCosts& at) {
-                         if (machines.nodes == 1) {
-                           return search_devices(at, machines.per_node, supersets, deadline);
-                         }
-                         return NodeLevel(at, cluster, machines, supersets).search(deadline);
-                       });
+  if (static_cast<int>(supersets.size()) < sets.size()) {
+    return {
+        std::nullopt,
+        fmt::format("pairs of the network's {} downsets do not fit the memory: more than {}; {}",
+                    sets.size(), kMostPairs, kElse),
+        0.0, sets.size()};
+  }
+  return search({computation, cluster, options, "pipedream"}, sets, supersets, deadline);
+}
+
+Planned plan_pipedream_linear(const Computation& computation, const Cluster& cluster,
+                              const PlanOptions& options) {
+  const Deadline deadline(options.limit_s);
+  const auto nodes = static_cast<int>(computation.operators.size());
+  const auto order = chain_of(linear_order(nodes, pairs_of(computation)));
+  const Downsets sets(nodes, order, nodes + 1, deadline);
+  const Supersets supersets =
+      supersets_of(sets, std::numeric_limits<std::int64_t>::max(), deadline);
+  if (deadline.passed()) {
+    return {std::nullopt, fmt::format("stopped after {} s", options.limit_s), 0.0, sets.size()};
+  }
+  return search({computation, cluster, options, "pipedream-linear"}, sets, supersets, deadline);
 }
 
 }  // namespace lamina::pipeline

@@ -142,16 +142,29 @@ TEST_CASE("nodes are machines of the second level") {
   CHECK(slowest == 4.0 * 4);  // a sample takes 4 seconds at each of the four devices
 }
 
-// 16 operators that do not depend on each other have 65,536 downsets.
-TEST_CASE("networks with too many antichains are cut in a linear order, and the plan says so") {
-  Computation net = chain_net(std::vector<double>(16, 1.0));
-  net.edges.clear();
+// 24 operators that do not depend on each other have 16 million downsets, 12 have 4,096.
+TEST_CASE("networks with too many antichains have no plan, which names the planner of one order") {
+  const auto beside = [](std::size_t operators) {
+    Computation net = chain_net(std::vector<double>(operators, 1.0));
+    net.edges.clear();
+    return net;
+  };
   PlanOptions options;
   options.batch = 8;
   options.micro_batch = 1;
+  options.limit_s = 0.2;
   const Cluster cluster = uniform_cluster(4, 1e9, {1e9, 0.0}, 4);
-  const Planned planned = make_plan(net, cluster, PlannerKind::kPipeDream, options);
-  REQUIRE(planned.plan.has_value());
-  CHECK(planned.plan->planner == "pipedream, linear order");
-  CHECK(planned.plan->stages.size() == 4);
+  const Planned none = make_plan(beside(24), cluster, PlannerKind::kPipeDream, options);
+  CHECK(!none.plan);
+  CHECK(none.reason.find("stopped after 0.2 s") == 0);
+  CHECK(none.reason.find("pipedream-linear") != std::string::npos);
+  CHECK(none.search_s < 2.0);
+  options.limit_s = 0.0;
+  const Planned searched = make_plan(beside(12), cluster, PlannerKind::kPipeDream, options);
+  REQUIRE(searched.plan.has_value());
+  CHECK(searched.plan->planner == "pipedream");
+  const Planned line = make_plan(beside(24), cluster, PlannerKind::kPipeDreamLinear, options);
+  REQUIRE(line.plan.has_value());
+  CHECK(line.plan->planner == "pipedream-linear");
+  CHECK(line.plan->stages.size() == 4);
 }

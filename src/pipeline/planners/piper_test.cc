@@ -136,8 +136,9 @@ TEST_CASE("limits: downsets and time") {
   CHECK_FALSE(many.plan.has_value());
   CHECK(many.reason == "the network has more than 40000 downsets");
   options.limit_s = 1e-6;
-  for (const PlannerKind kind : {PlannerKind::kPiper, PlannerKind::kPipeDream, PlannerKind::kIdeals,
-                                 PlannerKind::kLinear, PlannerKind::kAlpa}) {
+  for (const PlannerKind kind :
+       {PlannerKind::kPiper, PlannerKind::kPipeDream, PlannerKind::kPipeDreamLinear,
+        PlannerKind::kIdeals, PlannerKind::kLinear, PlannerKind::kAlpa}) {
     const Planned stopped = make_plan(net, cluster, kind, options);
     CHECK_FALSE(stopped.plan.has_value());
     CHECK(stopped.reason.find("stopped after 1e-06 s") == 0);
@@ -154,8 +155,8 @@ TEST_CASE("plans of random networks are valid, and no worse than one device") {
     options.batch = 16;
     options.schedule = i % 2 == 0 ? ScheduleKind::kOneF1B : ScheduleKind::kSplit;
     for (const PlannerKind kind :
-         {PlannerKind::kPiper, PlannerKind::kPipeDream, PlannerKind::kIdeals, PlannerKind::kLinear,
-          PlannerKind::kAlpa}) {
+         {PlannerKind::kPiper, PlannerKind::kPipeDream, PlannerKind::kPipeDreamLinear,
+          PlannerKind::kIdeals, PlannerKind::kLinear, PlannerKind::kAlpa}) {
       const Planned planned = make_plan(net, cluster, kind, options);
       REQUIRE(planned.plan.has_value());
       CHECK(planned.plan->chain);
