@@ -27,8 +27,11 @@ struct Operator {
   double fixed_s = 0.0;            // a pass that takes any time, whatever the number of samples
   double parameter_bytes = 0.0;
   double saved_bytes = 0.0;  // a sample: kept from its forward to its backward pass, inputs apart
+  double split_bytes = 0.0;  // a sample: kept besides while its weight gradient is still to come
   double workspace_bytes = 0.0;  // a sample: needed only while it runs
-  double update_s = 0.0;         // an iteration: the optimiser's step
+  // Whatever the samples: packs of its parameters, and of its workspace what does not grow.
+  double fixed_bytes = 0.0;
+  double update_s = 0.0;  // an iteration: the optimiser's step
 
   // What of a pass with this rate does not depend on the samples, and all of it.
   double fixed_of(double rate) const { return rate > 0.0 ? fixed_s : 0.0; }
@@ -182,7 +185,7 @@ struct StageCost {
   double weight_gradient_s = 0.0;
   double reduce_s = 0.0;         // the sum of the gradients over its devices, once an iteration
   double update_s = 0.0;         // the optimiser's step, once an iteration
-  double parameter_bytes = 0.0;  // parameters, gradients, and the optimiser's state
+  double parameter_bytes = 0.0;  // parameters, packs, gradients, and the optimiser's state
   double saved_bytes = 0.0;      // of a micro-batch in flight
   double workspace_bytes = 0.0;  // while a pass runs
 

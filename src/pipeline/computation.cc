@@ -22,7 +22,9 @@ void costs_of(Self& op, Visit&& visit) {
   visit("fixed_s", op.fixed_s);
   visit("parameter_bytes", op.parameter_bytes);
   visit("saved_bytes", op.saved_bytes);
+  visit("split_bytes", op.split_bytes);
   visit("workspace_bytes", op.workspace_bytes);
+  visit("fixed_bytes", op.fixed_bytes);
   visit("update_s", op.update_s);
 }
 

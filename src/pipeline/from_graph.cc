@@ -6,11 +6,13 @@
 #include <set>
 
 #include "base/check.h"
+#include "exec/cpu/program_memory.h"
 #include "graph/channels_last.h"
 #include "graph/expression.h"
 #include "graph/op_def.h"
 #include "pipeline/pass_memory.h"
 #include "pipeline/run/extract.h"
+#include "pipeline/run/stage_device.h"
 #include "pipeline/run/stage_program.h"
 
 namespace lamina::pipeline {
@@ -228,9 +230,11 @@ class TrainingBuilder : public Builder {
 
   GraphComputation build() {
     start(network_.name);
+    widen_parameters();
     const PipelineProgram small = cut(passes_.small, ScheduleKind::kOneF1B);
     const PipelineProgram large = cut(passes_.large, ScheduleKind::kOneF1B);
     const PipelineProgram split = cut(passes_.large, ScheduleKind::kSplit);
+    const PipelineProgram split_small = cut(passes_.small, ScheduleKind::kSplit);
     for (std::size_t i = 0; i < boundaries_.size(); ++i) {
       Operator& op = made_.computation.operators[i];
       const StageProgram& program = large.stages[i];
@@ -238,10 +242,10 @@ class TrainingBuilder : public Builder {
       const double backward_s = time(program.backward.graph);
       set_times(op, {time(small.stages[i].forward.graph), time(program.forward.graph), input_s,
                      std::max(0.0, backward_s - input_s)});
-      op.workspace_bytes = std::max(0.0, workspace(program) - workspace(small.stages[i])) /
-                               static_cast<double>(passes_.large - passes_.small) +
-                           passing_bytes(static_cast<int>(i));
-      add_kept(large, i);
+      add_memory(op, {small.stages[i], split_small.stages[i]}, {program, split.stages[i]});
+      op.workspace_bytes += passing_bytes(static_cast<int>(i));
+      add_kept(program, i);
+      op.split_bytes = split_bytes(split.stages[i]) / static_cast<double>(passes_.large);
       const std::int64_t trained = trained_parameters(i);
       if (trained > 0) op.update_s = time(update_pass(trained));
     }
@@ -249,6 +253,18 @@ class TrainingBuilder : public Builder {
   }
 
  private:
+  // Parameters in bf16 count as f32, in which their gradients are added up. With f32 masters and
+  // moments a parameter then has 18 bytes: 4 (2 + ratio).
+  void widen_parameters() {
+    for (std::size_t i = 0; i < boundaries_.size(); ++i) {
+      for (const Value& v : boundaries_[i].weights) {
+        if (graph().type(v).dtype != DType::kBF16) continue;
+        made_.computation.operators[i].parameter_bytes += bytes(v);
+        made_.computation.optimizer_ratio = 2.5;
+      }
+    }
+  }
+
   std::int64_t trained_parameters(std::size_t i) const {
     std::int64_t count = 0;
     for (const Value& v : boundaries_[i].weights) {
@@ -273,20 +289,62 @@ class TrainingBuilder : public Builder {
     return cut_stages(made_, plan, network_.frozen);
   }
 
-  // Of the pass that needs more. What goes from operator to operator of a stage lies there too:
-  // what this one sends and the gradients of what it receives.
-  static double workspace(const StageProgram& program) {
-    double most = 0.0;
-    for (const PassProgram* pass : {&program.forward, &program.backward}) {
-      double bytes = workspace_bytes(pass->graph);
+  const cpu::ProgramMemory& memory(const PassProgram& pass) {
+    const auto [known, is_new] = memories_.try_emplace(structure_hash(pass.graph));
+    if (is_new) known->second = cpu::program_memory(as_compiled(pass.graph));
+    return known->second;
+  }
+
+  // The workspace of the pass that needs most, and the packs of all passes. What goes from operator
+  // to operator of a stage lies in its workspace too: what this one sends and the gradients of what
+  // it receives.
+  struct Held {
+    double workspace = 0.0;
+    double packs = 0.0;
+  };
+  Held held(const StageProgram& program) {
+    Held held;
+    for (const PassProgram* pass : passes_of(program)) {
+      if (pass->is_empty()) continue;
+      double bytes = static_cast<double>(memory(*pass).arena);
       for (std::size_t k = 0; k < pass->outputs.size(); ++k) {
         const Port::Kind kind = pass->outputs[k].kind;
         if (kind != Port::Kind::kSent && kind != Port::Kind::kReceivedGradient) continue;
         bytes += value_bytes(pass->graph.type(pass->graph.outputs[k].value), {});
       }
-      most = std::max(most, bytes);
+      held.workspace = std::max(held.workspace, bytes);
+      held.packs += static_cast<double>(memory(*pass).made_of_weights);
     }
-    return most;
+    return held;
+  }
+
+  // Workspaces do not grow in proportion: gradients of weights are as large for one sample. One
+  // sample's and so many shares of a large pass are never too little.
+  struct BothKinds {
+    const StageProgram& whole;
+    const StageProgram& split;
+  };
+  void add_memory(Operator& op, const BothKinds& small, const BothKinds& large) {
+    const Held least[] = {held(small.whole), held(small.split)};
+    const Held most[] = {held(large.whole), held(large.split)};
+    op.workspace_bytes =
+        std::max(most[0].workspace, most[1].workspace) / static_cast<double>(passes_.large);
+    op.fixed_bytes =
+        std::max(least[0].workspace, least[1].workspace) + std::max(most[0].packs, most[1].packs);
+  }
+
+  // What goes from the input gradient to the weight gradient of a pass.
+  static double split_bytes(const StageProgram& program) {
+    double bytes = 0.0;
+    const PassProgram& pass = program.weight_gradient;
+    std::set<Port> made(program.input_gradient.outputs.begin(),
+                        program.input_gradient.outputs.end());
+    for (std::size_t i = 0; i < pass.inputs.size(); ++i) {
+      const Port& port = pass.inputs[i];
+      if (port.kind != Port::Kind::kSeed && !made.contains(port)) continue;
+      bytes += value_bytes(pass.graph.type({pass.graph.inputs[i].node, 0}), {});
+    }
+    return bytes;
   }
 
   // Of a sample: what passes an operator by while it runs backward, from one behind it to one
@@ -303,10 +361,9 @@ class TrainingBuilder : public Builder {
     return sum;
   }
 
-  // What is sent and read backward, by its sender or a reader, counts for the sender: they may be
-  // of the same stage.
-  void add_kept(const PipelineProgram& pipeline, std::size_t i) {
-    const StageProgram& program = pipeline.stages[i];
+  // What is sent counts for the sender: on its way to another stage, or read backward, by the
+  // sender or by a reader of the same stage.
+  void add_kept(const StageProgram& program, std::size_t i) {
     const PassProgram& forward = program.forward;
     for (std::size_t k = 0; k < forward.outputs.size(); ++k) {
       if (forward.outputs[k].kind != Port::Kind::kKept) continue;
@@ -314,26 +371,11 @@ class TrainingBuilder : public Builder {
           value_bytes(forward.graph.type(forward.graph.outputs[k].value), {}) /
           static_cast<double>(passes_.large);
     }
-    for (const Port& port : program.backward.inputs) {
-      const auto place = static_cast<std::size_t>(port.index);
-      if (port.kind == Port::Kind::kSent) keep_sent(program.sent[place]);
-      if (port.kind != Port::Kind::kReceived) continue;
-      const EdgePlace& from = program.received[place];
-      keep_sent(
-          pipeline
-              .tensors[static_cast<std::size_t>(from.edge)][static_cast<std::size_t>(from.tensor)]
-              .value);
-    }
-  }
-
-  void keep_sent(Value v) {
-    if (!kept_.insert(v).second) return;
-    const auto owner = static_cast<std::size_t>(made_.operators[at(v.node)]);
-    made_.computation.operators[owner].saved_bytes += bytes(v);
+    for (const Value v : program.sent) made_.computation.operators[i].saved_bytes += bytes(v);
   }
 
   const train::Network& network_;
-  std::set<Value> kept_;  // of what operators send
+  std::map<GraphHash, cpu::ProgramMemory> memories_;
 };
 
 class InferenceBuilder : public Builder {

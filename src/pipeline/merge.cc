@@ -116,6 +116,8 @@ void add(Operator& to, const Operator& op) {
   if (op.forward_s > 0.0) to.fixed_s += op.fixed_s;
   to.parameter_bytes += op.parameter_bytes;
   to.saved_bytes += op.saved_bytes;
+  to.split_bytes += op.split_bytes;
+  to.fixed_bytes += op.fixed_bytes;
   to.workspace_bytes = std::max(to.workspace_bytes, op.workspace_bytes);
   to.update_s += op.update_s;
 }

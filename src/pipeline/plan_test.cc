@@ -163,14 +163,26 @@ TEST_CASE("costs of stages") {
   const std::vector<StageCost> others = stage_costs(net, cluster, plan);
   CHECK(others[0].parameter_bytes == 300.0);
   CHECK(others[1].input_gradient_s == costs[1].input_gradient_s + costs[1].forward_s);
-  CHECK(others[1].saved_bytes == 16.0);
+  CHECK(others[1].saved_bytes == 16.0 + 16.0);  // what came in, and its gradient on the way back
   CHECK(others[1].workspace_bytes == 2.0 + 20.0);
+  // Packs once more where forward passes run again; split passes keep all until the last.
+  net.operators[1].fixed_bytes = 7.0;
+  net.operators[1].split_bytes = 3.0;
+  const double whole = others[1].parameter_bytes;
+  CHECK(stage_costs(net, cluster, plan)[1].parameter_bytes == whole + 14.0);
+  plan.schedule = ScheduleKind::kSplit;
+  CHECK(stage_costs(net, cluster, plan)[1].saved_bytes == 32.0 + 2 * (10.0 + 3.0));
+  plan.stages[1].recompute = false;
+  CHECK(stage_costs(net, cluster, plan)[1].parameter_bytes == whole + 7.0);
+  CHECK(stage_costs(net, cluster, plan)[1].saved_bytes == 2 * (8.0 + 10.0 + 3.0));
 }
 
 TEST_CASE("files go through unchanged") {
   Rng rng(3);
   Computation net = test::random_network(7, {0.1, 0.2, 0.3}, rng);
   net.operators[2].fixed_s = 1e-6;
+  net.operators[3].fixed_bytes = 5.0;
+  net.operators[4].split_bytes = 6.0;
   net.edges[0].bytes = 12345.5;
   CHECK(parse_computation(to_json(net), "again") == net);
   Cluster cluster = uniform_cluster(5, 1e9, {1e8, 1e-6}, 2);

@@ -30,18 +30,27 @@ double reduce_seconds(const Cluster& cluster, const Stage& stage, double bytes) 
   return steps / devices * bytes / link.bytes_per_s + steps * link.latency_s;
 }
 
-double incoming_bytes(const StageGraph& graph, std::size_t stage) {
-  double bytes = 0.0;
-  for (const int e : graph.in[stage]) bytes += graph.edges[static_cast<std::size_t>(e)].bytes;
-  return bytes;
+// Of a sample, over the borders of a stage.
+struct Borders {
+  double in = 0.0;
+  double out = 0.0;
+};
+
+Borders borders_of(const StageGraph& graph, std::size_t stage) {
+  const auto sum = [&](const std::vector<int>& edges) {
+    double bytes = 0.0;
+    for (const int e : edges) bytes += graph.edges[static_cast<std::size_t>(e)].bytes;
+    return bytes;
+  };
+  return {sum(graph.in[stage]), sum(graph.out[stage])};
 }
 
 StageCost cost_of(const Computation& computation, const Cluster& cluster, const Stage& stage,
-                  double incoming) {
+                  bool splits, const Borders& borders) {
   const auto devices = static_cast<double>(stage.devices.size());
   const double samples = stage.micro_batch / devices;
   StageCost cost;
-  double parameters = 0.0, saved = 0.0, workspace = 0.0;
+  double parameters = 0.0, fixed = 0.0, saved = 0.0, split = 0.0, workspace = 0.0;
   for (const int index : stage.operators) {
     const Operator& op = computation.operators[static_cast<std::size_t>(index)];
     const auto pass = [&](double rate) { return op.pass_s(rate, samples); };
@@ -50,7 +59,9 @@ StageCost cost_of(const Computation& computation, const Cluster& cluster, const 
     cost.weight_gradient_s += pass(op.weight_gradient_s);
     cost.update_s += op.update_s;
     parameters += op.parameter_bytes;
+    fixed += op.fixed_bytes;
     saved += samples * op.saved_bytes;
+    split += samples * op.split_bytes;
     workspace = std::max(workspace, samples * op.workspace_bytes);
   }
   const double speed = slowest_speed(cluster, stage);
@@ -62,9 +73,14 @@ StageCost cost_of(const Computation& computation, const Cluster& cluster, const 
   cost.reduce_s = reduce_seconds(cluster, stage, parameters);
   const double shares = stage.shard_optimizer ? devices : 1.0;
   cost.update_s /= shares;
-  cost.parameter_bytes = parameters * (2.0 + computation.optimizer_ratio / shares);
-  cost.saved_bytes = samples * incoming + (stage.recompute ? 0.0 : saved);
-  cost.workspace_bytes = workspace + (stage.recompute ? saved : 0.0);
+  // The backward pass of a stage that recomputes packs what its forward pass packs, too.
+  cost.parameter_bytes = parameters * (2.0 + computation.optimizer_ratio / shares) +
+                         fixed * (stage.recompute ? 2.0 : 1.0);
+  const KeptBytes kept = kept_bytes(saved, split, stage.recompute, splits);
+  // What is on its way out, either way, has a place among what is saved, if anything is.
+  const double crossing = borders.in + (stage.recompute ? borders.in + borders.out : 0.0);
+  cost.saved_bytes = samples * crossing + kept.saved;
+  cost.workspace_bytes = workspace + kept.workspace;
   return cost;
 }
 
@@ -89,7 +105,8 @@ std::vector<StageCost> stage_costs(const Computation& computation, const Cluster
   const StageGraph graph = stage_graph(computation, plan);
   std::vector<StageCost> costs;
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
-    costs.push_back(cost_of(computation, cluster, plan.stages[s], incoming_bytes(graph, s)));
+    costs.push_back(
+        cost_of(computation, cluster, plan.stages[s], splits_backward(plan), borders_of(graph, s)));
   }
   return costs;
 }

@@ -154,7 +154,6 @@ TEST_CASE("train: what does not fit") {
   box.refuses(train + "--batch 8 --devices 1 --plan $/plan.json", 2, "there is no device 1");
   box.refuses(train + "--batch 8 --micro-batch 3 --devices 2", 2, "3");
   box.refuses(train + "--batch 8 --devices 2 --memory 100", 5, "small");
-  box.refuses(train + "--batch 8 --devices 2 --bf16", 4, "bf16");
   const std::string plan = read_all(box.path("plan.json"));
   write_all(box.path("short.json"), plan.substr(0, plan.size() / 2));
   box.refuses(train + "--batch 8 --devices 2 --plan $/short.json", 2, "short.json");

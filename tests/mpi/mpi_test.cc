@@ -47,6 +47,7 @@ int main(int count, char**) {
       test::RandomPlanOptions options;
       options.ranks = transport.ranks();
       options.schedule = static_cast<ScheduleKind>(i % 4);
+      options.bf16 = i % 3 == 0;
       const std::optional<test::Trial> trial = test::make_trial(options, rng);
       if (!trial) continue;
       found += differences(*trial, transport);

@@ -9,8 +9,10 @@ namespace lamina::pipeline {
 namespace {
 
 std::span<std::byte> part(Tensor& tensor, const Elements& elements) {
-  return std::as_writable_bytes(tensor.span<float>().subspan(
-      static_cast<std::size_t>(elements.begin), static_cast<std::size_t>(elements.size())));
+  const std::int64_t each = traits(tensor.dtype()).block_bytes;
+  return std::span(tensor.data(), tensor.bytes())
+      .subspan(static_cast<std::size_t>(elements.begin * each),
+               static_cast<std::size_t>(elements.size() * each));
 }
 
 void wait_all(Transport& transport, std::vector<int>& messages) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <climits>
 
+#include "pipeline/stage_graph.h"
+
 namespace lamina::pipeline {
 namespace {
 
@@ -100,7 +102,9 @@ ChainCosts::ChainCosts(const Computation& computation, const Cluster& cluster,
   add(&StageSums::rate, [](const Operator& op) { return passes_s(op, rate_of); });
   add(&StageSums::fixed, [](const Operator& op) { return passes_s(op, fixed_of); });
   add(&StageSums::parameters, [](const Operator& op) { return op.parameter_bytes; });
+  add(&StageSums::fixed_bytes, [](const Operator& op) { return op.fixed_bytes; });
   add(&StageSums::saved, [](const Operator& op) { return op.saved_bytes; });
+  add(&StageSums::split, [](const Operator& op) { return op.split_bytes; });
   for (const Operator& op : computation.operators) {
     most_workspace_ = std::max(most_workspace_, op.workspace_bytes);
   }
@@ -113,7 +117,7 @@ StageSums ChainCosts::sums(int inner, int outer) const {
   stage.outer = outer;
   for (double StageSums::*member :
        {&StageSums::forward_rate, &StageSums::forward_fixed, &StageSums::rate, &StageSums::fixed,
-        &StageSums::parameters, &StageSums::saved}) {
+        &StageSums::parameters, &StageSums::fixed_bytes, &StageSums::saved, &StageSums::split}) {
     stage.*member -= less.*member;
   }
   const Crossings::Cost bytes = crossings_.of_stage(inner, outer);
@@ -139,16 +143,18 @@ double ChainCosts::reduce_s(const StageSums& stage, int devices) const {
 int ChainCosts::most_stages(const StageSums& stage, int devices, bool recompute) const {
   const double samples = static_cast<double>(micro_batch_) / devices;
   const double shares = options_.shard_optimizer ? devices : 1.0;
-  const double parameters = stage.parameters * (2.0 + computation_.optimizer_ratio / shares);
+  const double parameters = stage.parameters * (2.0 + computation_.optimizer_ratio / shares) +
+                            stage.fixed_bytes * (recompute ? 2.0 : 1.0);
   // The stage before has one micro-batch more in flight, which waits here; where backward passes
   // are split, all of its own wait.
   const bool splits =
       options_.schedule == ScheduleKind::kSplit || options_.schedule == ScheduleKind::kZeroBubble;
   const double waiting = splits ? stage.in : 0.0;
-  const double in_flight =
-      samples * (stage.in + stage.out + waiting + (recompute ? 0.0 : stage.saved));
-  const double left = memory_bytes_ * memory_share_ - parameters - samples * stage.in -
-                      (recompute ? samples * stage.saved : 0.0);
+  const KeptBytes kept = kept_bytes(stage.saved, stage.split, recompute, splits);
+  const double sent = recompute ? stage.in + stage.out : 0.0;
+  const double in_flight = samples * (stage.in + stage.out + waiting + sent + kept.saved);
+  const double left =
+      memory_bytes_ * memory_share_ - parameters - samples * (stage.in + kept.workspace);
   const auto most = [&](double workspace) {
     const double room = left - samples * workspace;
     if (room < 0.0) return 0;

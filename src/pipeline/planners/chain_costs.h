@@ -18,7 +18,7 @@ struct StageSums {
   int outer = 0;
   double forward_rate = 0.0, forward_fixed = 0.0;
   double rate = 0.0, fixed = 0.0;
-  double parameters = 0.0, saved = 0.0;
+  double parameters = 0.0, fixed_bytes = 0.0, saved = 0.0, split = 0.0;
   double in = 0.0, out = 0.0;  // over its borders
 };
 

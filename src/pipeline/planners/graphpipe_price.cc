@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipeline/stage_graph.h"
+
 namespace lamina::pipeline {
 namespace {
 
@@ -98,9 +100,13 @@ double Pricing::memory(const Shape& shape, const StageMode& mode, int height) co
   const int before = in_flight_at(height + 1);
   const int waiting = splits() ? before : before - in_flight;
   const double shares = mode.shard_optimizer ? mode.devices : 1.0;
-  const double kept = shape.in_bytes + (mode.recompute ? 0.0 : shape.saved_bytes);
-  const double workspace = shape.workspace_bytes + (mode.recompute ? shape.saved_bytes : 0.0);
+  const KeptBytes bytes =
+      kept_bytes(shape.saved_bytes, shape.split_bytes, mode.recompute, splits());
+  const double kept =
+      shape.in_bytes + (mode.recompute ? shape.in_bytes + shape.out_bytes : 0.0) + bytes.saved;
+  const double workspace = shape.workspace_bytes + bytes.workspace;
   return shape.parameter_bytes * (2.0 + computation_.optimizer_ratio / shares) +
+         shape.fixed_bytes * (mode.recompute ? 2.0 : 1.0) +
          samples * (in_flight * (kept + shape.out_bytes) + workspace + waiting * shape.in_bytes);
 }
 

@@ -71,7 +71,9 @@ void Shape::add(const Operator& op) {
     fixed_s[pass] += op.fixed_of(rates[pass]);
   }
   parameter_bytes += op.parameter_bytes;
+  fixed_bytes += op.fixed_bytes;
   saved_bytes += op.saved_bytes;
+  split_bytes += op.split_bytes;
   workspace_bytes = std::max(workspace_bytes, op.workspace_bytes);
 }
 
@@ -324,9 +326,9 @@ std::string Space::signature(int id) const {
   };
   for (const int piece : pieces) {
     const Shape& shape = piece_shapes_[at(piece)];
-    text +=
-        fmt::format(";{}|{}|{}|{}|{}", fmt::join(shape.rate_s, ","), fmt::join(shape.fixed_s, ","),
-                    shape.parameter_bytes, shape.saved_bytes, shape.workspace_bytes);
+    text += fmt::format(";{}|{}|{}|{}|{}|{}|{}", fmt::join(shape.rate_s, ","),
+                        fmt::join(shape.fixed_s, ","), shape.parameter_bytes, shape.fixed_bytes,
+                        shape.saved_bytes, shape.split_bytes, shape.workspace_bytes);
     for (const int t : inputs_[at(piece)]) {
       const bool inside = local.contains(tensors_[at(t)].home);
       text += inside ? "<" + name(tensors_[at(t)].home) : fmt::format("<t{}", t);
@@ -465,7 +467,9 @@ Shape Space::compute(const std::vector<int>& pieces) {
       shape.fixed_s[pass] += own.fixed_s[pass];
     }
     shape.parameter_bytes += own.parameter_bytes;
+    shape.fixed_bytes += own.fixed_bytes;
     shape.saved_bytes += own.saved_bytes;
+    shape.split_bytes += own.split_bytes;
     shape.workspace_bytes = std::max(shape.workspace_bytes, own.workspace_bytes);
     piece_stamp_[at(piece)] = stamp_;
   }

@@ -27,7 +27,9 @@ struct Shape {
   std::array<double, 3> rate_s{};   // a sample: forward, input gradient, weight gradient
   std::array<double, 3> fixed_s{};  // a pass
   double parameter_bytes = 0.0;
+  double fixed_bytes = 0.0;
   double saved_bytes = 0.0;      // a sample
+  double split_bytes = 0.0;      // a sample
   double workspace_bytes = 0.0;  // a sample
   double in_bytes = 0.0;         // a sample: tensors that come from outside
   double out_bytes = 0.0;        // a sample: tensors needed outside, each once

@@ -18,7 +18,7 @@ namespace lamina::pipeline::test {
 // the network computes), a transposed value, and weights that several nodes read.
 class RandomNetwork {
  public:
-  explicit RandomNetwork(Rng& rng) : rng_(rng) {
+  explicit RandomNetwork(Rng& rng, bool bf16 = false) : rng_(rng), bf16_(bf16) {
     network_.name = "random";
     graph_.name = "random";
     graph_.sizes = {{std::string(train::kSamples), 1, 4096}};
@@ -30,10 +30,10 @@ class RandomNetwork {
     const Value target = graph_.add_input("target", f32({n_, kWidth}));
     for (int w = 0; w < 3; ++w) {
       squares_.push_back(
-          graph_.add_input("w" + std::to_string(w), f32({kWidth, kWidth}), Role::kWeight));
+          graph_.add_input("w" + std::to_string(w), weight({kWidth, kWidth}), Role::kWeight));
     }
-    table_ = graph_.add_input("table", f32({kRows, kWidth}), Role::kWeight);
-    values_ = {x, graph_.add("gather", {table_, ids}, {{"axis", std::int64_t{0}}})};
+    table_ = graph_.add_input("table", weight({kRows, kWidth}), Role::kWeight);
+    values_ = {x, graph_.add("gather", {read(table_), ids}, {{"axis", std::int64_t{0}}})};
     for (int i = 0; i < nodes; ++i) values_.push_back(next());
     // All ends are joined, so that nothing is dead.
     Value all = values_[0];
@@ -51,6 +51,13 @@ class RandomNetwork {
 
  private:
   static Type f32(Dims shape) { return {DType::kF32, std::move(shape), {}}; }
+  Type weight(Dims shape) const {
+    return {bf16_ ? DType::kBF16 : DType::kF32, std::move(shape), {}};
+  }
+  // Just before its reader.
+  Value read(Value weight) {
+    return bf16_ ? graph_.add("cast", {weight}, {{"dtype", DType::kF32}}) : weight;
+  }
 
   Value any() {
     return values_[static_cast<std::size_t>(
@@ -69,7 +76,8 @@ class RandomNetwork {
     switch (rng_.integer(0, 6)) {
       case 0:
       case 1:
-        return graph_.add("matmul", {x, squares_[static_cast<std::size_t>(rng_.integer(0, 2))]});
+        return graph_.add("matmul",
+                          {x, read(squares_[static_cast<std::size_t>(rng_.integer(0, 2))])});
       case 2:
         return graph_.add("tanh", {x});
       case 3:
@@ -84,8 +92,8 @@ class RandomNetwork {
       case 5: {
         // Ids that depend on values: no gradient goes through them.
         const Value best = graph_.add("argmax", {x}, {{"axis", std::int64_t{1}}});
-        return graph_.add(
-            "add", {any(), graph_.add("gather", {table_, best}, {{"axis", std::int64_t{0}}})});
+        return graph_.add("add", {any(), graph_.add("gather", {read(table_), best},
+                                                    {{"axis", std::int64_t{0}}})});
       }
       default:
         return graph_.add("add", {x, any()});
@@ -93,6 +101,7 @@ class RandomNetwork {
   }
 
   Rng& rng_;
+  bool bf16_;
   Dim n_ = Dim::size(std::string(train::kSamples));
   train::Network network_;
   Graph graph_;
@@ -112,10 +121,12 @@ inline GraphComputation node_operators(const train::Network& network) {
     }
     const auto op = static_cast<int>(result.computation.operators.size());
     result.operators.push_back(op);
+    // A converted weight belongs to its reader, the next node.
+    if (op_name(graph.nodes[n]) == "cast") continue;
     result.computation.operators.push_back({graph.nodes[n].name, 1.0, 1.0, 1.0});
     for (const Value v : graph.nodes[n].inputs) {
       const int from = result.operators[static_cast<std::size_t>(v.node)];
-      if (from >= 0) result.computation.edges.push_back({from, op, 16.0});
+      if (from >= 0 && from != op) result.computation.edges.push_back({from, op, 16.0});
     }
   }
   return result;
@@ -127,6 +138,7 @@ struct RandomPlanOptions {
   ScheduleKind schedule = ScheduleKind::kOneF1B;
   int most_stages = 6;
   bool unequal = true;  // micro-batches may differ
+  bool bf16 = false;    // parameters
 };
 
 // Stages with edges that go deeper; those of one depth are parallel. Ranks are grouped, every stage

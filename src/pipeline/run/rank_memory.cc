@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <string>
 
 #include "exec/cpu/program_memory.h"
@@ -38,27 +39,36 @@ class StageMemory {
         stage_(program.stages[stage]),
         edges_in_(program.graph.in[stage]),
         edges_out_(program.graph.out[stage]),
-        passes_(
-            {&stage_.forward, &stage_.backward, &stage_.input_gradient, &stage_.weight_gradient}) {}
+        passes_(passes_of(stage_)) {}
 
-  // Of the stage's weights, by name, and of the sums of their gradients.
+  // Of the weights of a rank, by name, and of the sums of their gradients, which every stage has.
   void add_parameters(std::map<std::string, double>& weights, double& sums) const {
+    std::set<int> summed;
     for (const PassProgram* pass : passes_) {
       for (std::size_t i = 0; i < pass->inputs.size(); ++i) {
         const Port& port = pass->inputs[i];
         if (port.kind != Port::Kind::kWeight) continue;
         const StageWeight& weight = stage_.weights[static_cast<std::size_t>(port.index)];
         const double bytes = input_bytes(pass->graph, i);
-        if (weights.emplace(weight.name, bytes).second && weight.trained) sums += bytes;
+        weights.emplace(weight.name, bytes);
+        const Type& type = pass->graph.type({pass->graph.inputs[i].node, 0});
+        const double sum = bytes / traits(type.dtype).block_bytes * sizeof(float);
+        if (weight.trained && summed.insert(port.index).second) sums += sum;
       }
     }
   }
 
   double micro_batches() const {
-    double bytes = own_.in_flight * kept();
-    for (const int e : edges_in_) bytes += incoming(e, true) + outgoing(e, false);
-    for (const int e : edges_out_) bytes += incoming(e, false) + outgoing(e, true);
-    return bytes;
+    double bytes = 0.0;
+    for (const int e : edges_in_) bytes += incoming(e, true);
+    for (const int e : edges_out_) bytes += incoming(e, false) + outgoing(e, true, 0);
+    double most = 0.0;
+    for (int in_flight = 0; in_flight <= own_.in_flight; ++in_flight) {
+      double held = in_flight * kept();
+      for (const int e : edges_in_) held += outgoing(e, false, in_flight);
+      most = std::max(most, held);
+    }
+    return bytes + most;
   }
 
   // Programs share one arena; each has its own packs.
@@ -71,33 +81,36 @@ class StageMemory {
     }
   }
 
-  // What the largest pass makes, and the data that it reads.
+  // What the forward pass has and no other keeps: the loss, and data that it alone reads. All else
+  // that passes make is kept or goes over an edge.
   double outputs() const {
-    double most = 0.0;
-    for (const PassProgram* pass : passes_) {
-      double bytes = 0.0;
-      for (const Output& output : pass->graph.outputs) {
-        bytes += static_cast<double>(bytes_of(pass->graph.type(output.value)));
-      }
-      for (std::size_t i = 0; i < pass->inputs.size(); ++i) {
-        if (pass->inputs[i].kind == Port::Kind::kData) bytes += input_bytes(pass->graph, i);
-      }
-      most = std::max(most, bytes);
+    const PassProgram& pass = stage_.forward;
+    const std::map<Port, double> kept = read_later();
+    double bytes = stage_.has_loss ? sizeof(float) : 0.0;
+    for (std::size_t i = 0; i < pass.inputs.size(); ++i) {
+      const Port& port = pass.inputs[i];
+      if (port.kind == Port::Kind::kData && !kept.contains(port))
+        bytes += input_bytes(pass.graph, i);
     }
-    return most;
+    return bytes;
   }
 
  private:
-  // Of a micro-batch, from pass to pass: outputs and data that a later pass reads.
-  double kept() const {
+  // By what passes behind the forward pass read.
+  std::map<Port, double> read_later() const {
     std::map<Port, double> read;
     for (std::size_t k = 1; k < passes_.size(); ++k) {
       for (std::size_t i = 0; i < passes_[k]->inputs.size(); ++i) {
         read[passes_[k]->inputs[i]] = input_bytes(passes_[k]->graph, i);
       }
     }
+    return read;
+  }
+
+  // Of a micro-batch, from pass to pass: outputs and data that a later pass reads.
+  double kept() const {
     double bytes = 0.0;
-    for (const auto& [port, size] : read) {
+    for (const auto& [port, size] : read_later()) {
       const bool counts = port.kind == Port::Kind::kData || port.kind == Port::Kind::kSent ||
                           port.kind == Port::Kind::kKept ||
                           port.kind == Port::Kind::kReceivedGradient;
@@ -114,14 +127,17 @@ class StageMemory {
   }
 
   // What was made for another stage and is on its way: of all that is in flight at the stage that
-  // the tensors are from.
-  double outgoing(int edge, bool forward) const {
+  // the tensors are from. There is no gradient yet of what is in flight here, but of the
+  // micro-batch whose pass runs; unless passes are split.
+  double outgoing(int edge, bool forward, int in_flight) const {
     const StageEdge& ends = program_.graph.edges[static_cast<std::size_t>(edge)];
     const Stage& from = plan_.stages[static_cast<std::size_t>(ends.from)];
     const int samples = from.in_flight * from.micro_batch;
-    const int micro_batches = (samples + own_.micro_batch - 1) / own_.micro_batch;
+    const int all = std::min((samples + own_.micro_batch - 1) / own_.micro_batch,
+                             plan_.batch / own_.micro_batch);
+    const int without = forward || splits_backward(plan_) ? 0 : std::max(in_flight - 1, 0);
     return expected_bytes(expected(network_, program_, own_, edge, forward)) *
-           std::min(micro_batches, plan_.batch / own_.micro_batch);
+           std::max(all - without, 0);
   }
 
   const GraphComputation& network_;

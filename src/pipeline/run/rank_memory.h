@@ -9,7 +9,7 @@ struct MemoryBound {
   double parameters = 0.0;       // and the sums of their gradients
   double made_of_weights = 0.0;  // packs of them, and values of them alone, on the cpu device
   double micro_batches = 0.0;    // what is kept of those in flight, received for them, and sent
-  double outputs = 0.0;          // what passes make
+  double outputs = 0.0;          // what a pass has besides
   double arena = 0.0;            // of the cpu device
 
   double total() const { return parameters + made_of_weights + micro_batches + outputs + arena; }

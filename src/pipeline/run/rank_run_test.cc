@@ -42,11 +42,11 @@ void run_threads(const Trial& trial, const Ran& want, double delay_ms, std::uint
       CHECK(result.gradient_norm == want.norms[step]);
     }
     const std::scoped_lock lock(mutex);
-    // The reference device has no arena.
+    // The reference device has neither arena nor packs.
     const MemoryBound bound =
         rank_memory(trial.computation, trial.plan, trial.program, transport.rank());
     CHECK(static_cast<double>(run.ledger().peak() - run.update().state_bytes()) <=
-          bound.total() - bound.arena);
+          bound.total() - bound.arena - bound.made_of_weights);
     for (const auto& [name, gradient] : run.gradients()) {
       CAPTURE(name);
       CHECK(same_bits(gradient, want.gradients.at(name)));
@@ -95,6 +95,30 @@ TEST_CASE("pipelines of random networks equal the reference bit for bit") {
   CHECK(sharded > 20);
   CHECK(frozen > 20);
   CHECK(chains > 20);
+}
+
+TEST_CASE("with bf16 parameters too") {
+  Rng rng(16);
+  int ran = 0, sharded = 0;
+  for (int trial = 0; trial < 60; ++trial) {
+    CAPTURE(trial);
+    const std::optional<Trial> made =
+        make_trial({.ranks = 1 << (trial % 3),
+                    .schedule = static_cast<ScheduleKind>((trial / 3) % 4),
+                    .bf16 = true},
+                   rng);
+    if (!made) continue;
+    const Ran want = run_reference(*made, 2);
+    for (const auto& [name, gradient] : want.gradients) CHECK(gradient.dtype() == DType::kF32);
+    for (const auto& [name, parameter] : want.parameters) CHECK(parameter.dtype() == DType::kBF16);
+    run_threads(*made, want, 0.0, 1);
+    ++ran;
+    for (const TrainedWeight& weight : trained_weights(made->plan, made->program)) {
+      sharded += weight.shard ? 1 : 0;
+    }
+  }
+  CHECK(ran > 35);
+  CHECK(sharded > 5);
 }
 
 TEST_CASE("gradients of pipelines are those of the whole network") {

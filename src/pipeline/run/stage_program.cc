@@ -95,10 +95,11 @@ void refuse_unsupported(const Graph& graph) {
     const Node& node = graph.nodes[at(input.node)];
     const bool other = input.role == Role::kState ||
                        (input.role == Role::kWeight && traits(node.types[0].dtype).is_float &&
-                        node.types[0].dtype != DType::kF32);
+                        node.types[0].dtype != DType::kF32 && node.types[0].dtype != DType::kBF16);
     if (other) {
-      fail(ErrorCode::kUnsupported, "network '{}': '{}' is a state, or a weight that is not f32",
-           graph.name, node.name);
+      fail(ErrorCode::kUnsupported,
+           "network '{}': '{}' is a state, or a weight that is neither f32 nor bf16", graph.name,
+           node.name);
     }
   }
 }
@@ -417,7 +418,11 @@ class StageCutter {
     return result;
   }
 
+  // In f32, whatever the parameter's type.
   static void add_sum(PassProgram& program, const Port& port, Value gradient) {
+    if (program.graph.type(gradient).dtype != DType::kF32) {
+      gradient = program.graph.add("cast", {gradient}, {{"dtype", DType::kF32}});
+    }
     const Type type = program.graph.type(gradient);
     const Value sum = program.graph.add_state(sum_name(program.sums.size()), type);
     program.graph.add_update(sum, program.graph.add("add", {sum, gradient}));

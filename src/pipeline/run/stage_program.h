@@ -8,6 +8,7 @@
 // program what is left.
 #pragma once
 
+#include <array>
 #include <compare>
 #include <span>
 #include <string>
@@ -88,6 +89,11 @@ struct StageProgram {
   PassProgram weight_gradient;  // where they are
 };
 
+// In the order in which they run; some may be empty.
+inline std::array<const PassProgram*, 4> passes_of(const StageProgram& program) {
+  return {&program.forward, &program.backward, &program.input_gradient, &program.weight_gradient};
+}
+
 struct PipelineProgram {
   StageGraph graph;
   std::vector<std::vector<EdgeTensor>> tensors;  // by edge; sorted by value
@@ -95,8 +101,9 @@ struct PipelineProgram {
 };
 
 // Nodes that the loss does not need are left out; nodes that depend on no input are in every stage
-// that reads them. Throws kUnsupported for networks with state, for weights that are not f32, and
-// for a tensor without an axis of samples between stages whose shares of micro-batches differ.
+// that reads them. Throws kUnsupported for networks with state, for weights that are neither
+// f32 nor bf16, and for a tensor without an axis of samples between stages whose shares of
+// micro-batches differ.
 PipelineProgram cut_stages(const GraphComputation& network, const Plan& plan,
                            std::span<const std::string> frozen);
 

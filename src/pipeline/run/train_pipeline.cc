@@ -11,6 +11,7 @@
 #include "exec/cuda/cuda_device.h"
 #include "lamina/pipeline_run.h"
 #include "nn/train/run_options.h"
+#include "nn/train/step_program.h"
 #include "pipeline/comm/tensors.h"
 #include "pipeline/comm/threads.h"
 #include "pipeline/run/prepare.h"
@@ -34,9 +35,6 @@ void check_for_ranks(const train::TrainOptions& options, bool profile) {
          options.device);
   }
   require(options.batch <= INT32_MAX, "batch {}: expected at most {}", options.batch, INT32_MAX);
-  if (options.bf16) {
-    fail(ErrorCode::kUnsupported, "bf16: pipelines have f32 parameters");
-  }
 }
 
 // GPUs are dealt out to the ranks.
@@ -289,7 +287,11 @@ PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOption
                               Transport& transport, std::stop_token stop, const Watch& watch) {
   train::validate(task.network);
   check_for_ranks(task.options, options.profile);
-  return RankTraining(task, options, transport, watch).run(stop);
+  if (!task.options.bf16) return RankTraining(task, options, transport, watch).run(stop);
+  const train::Network rounded = train::in_bf16(task.network);
+  const train::TrainTask own{rounded,        task.training,      task.test,
+                             task.optimizer, task.learning_rate, task.options};
+  return RankTraining(own, options, transport, watch).run(stop);
 }
 
 PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOptions& options,

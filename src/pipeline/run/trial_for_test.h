@@ -35,7 +35,7 @@ struct Trial {
 // nullopt: the plan cannot run as it is.
 inline std::optional<Trial> make_trial(const RandomPlanOptions& options, Rng& rng) {
   Trial trial;
-  trial.network = RandomNetwork(rng).make(static_cast<int>(rng.integer(4, 12)));
+  trial.network = RandomNetwork(rng, options.bf16).make(static_cast<int>(rng.integer(4, 12)));
   trial.computation = node_operators(trial.network);
   trial.plan = random_stages(trial.computation, options, rng);
   trial.cluster = uniform_cluster(options.ranks, 1e9, {1e9, 1e-6}, options.ranks);
