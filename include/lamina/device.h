@@ -65,7 +65,8 @@ class Program {
   virtual void run_into(std::span<const Tensor> inputs, std::span<Tensor> outputs) = 0;
   // Runs once, timing every step; empty where the device cannot tell them apart.
   virtual std::vector<StepTime> profile(std::span<const Tensor> /*inputs*/) { return {}; }
-  // The persistent state called `name` (shares elements with the program).
+  // The persistent state called `name`: on the host it shares elements with the program, of a GPU
+  // it is a copy.
   virtual Tensor state(std::string_view name) = 0;
   virtual void reset_state() = 0;
   virtual const Graph& graph() const = 0;

@@ -154,11 +154,16 @@ struct StageEdge {
 // Sorted by from, to and producer. Indices into this list name edges in schedules.
 std::vector<StageEdge> stage_edges(const Computation& computation, const Plan& plan);
 
+// Limits of plans: samples of a batch; passes of an iteration, forward and backward, of all
+// devices.
+constexpr int kMostSamples = 1 << 30;
+constexpr double kMostPasses = 2e7;
+
 // Throws kInvalidArgument unless the plan names this computation, every operator is in one stage,
 // every stage has operators and devices, stages have the same devices or none in common,
-// micro-batches divide the batch and devices divide micro-batches, and the stage graph has no
-// cycle. That each stage is convex would not be enough for the last (edges a-b, c-d and stages {a,
-// d}, {b, c}).
+// micro-batches divide the batch and devices divide micro-batches, no more are in flight than there
+// are, the limits are kept, and the stage graph has no cycle. That each stage is convex would not
+// be enough for the last (edges a-b, c-d and stages {a, d}, {b, c}).
 void validate(const Computation& computation, const Cluster& cluster, const Plan& plan);
 
 // Stages on the longest path of the stage graph.
@@ -222,8 +227,8 @@ PlannerKind parse_planner_kind(std::string_view text);  // throws kInvalidArgume
 struct PlanOptions {
   int batch = 128;
   ScheduleKind schedule = ScheduleKind::kOneF1B;
-  int micro_batch = 0;     // 0: the planner chooses, among powers of two that divide the batch
-  bool recompute = false;  // stages may recompute
+  int micro_batch = 0;           // 0: the planner chooses, among divisors of the batch
+  bool recompute = false;        // stages may recompute
   bool shard_optimizer = false;  // stages with several devices may shard the optimiser's state
   int chunks = 1;                // stages of each device that planner `chain` makes (interleaved)
   int most_operators =

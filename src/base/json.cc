@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/check.h"
 
@@ -109,12 +110,19 @@ std::string Json::dump() const {
 }
 
 Json Json::parse(std::string_view text) {
-  const auto limit = [](int depth, Library::parse_event_t, Library&) {
+  std::vector<std::set<std::string>> keys;  // of the objects that are open
+  const auto watch = [&](int depth, Library::parse_event_t event, Library& parsed) {
     require(depth <= kMaxDepth, "JSON: nested more than {} levels", kMaxDepth);
+    if (event == Library::parse_event_t::object_start) keys.emplace_back();
+    if (event == Library::parse_event_t::object_end) keys.pop_back();
+    if (event == Library::parse_event_t::key) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      require(keys.back().insert(key).second, "JSON: the key '{}' is there twice", key);
+    }
     return true;
   };
   try {
-    return from_library(Library::parse(text, limit));
+    return from_library(Library::parse(text, watch));
   } catch (const Library::exception& e) {
     fail(ErrorCode::kInvalidArgument, "JSON: {}", e.what());
   }

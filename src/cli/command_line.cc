@@ -8,11 +8,14 @@
 #include <cstdio>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "base/check.h"
 #include "base/files.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/output_files.h"
+#include "lamina/pipeline_run.h"
 
 namespace lamina::cli {
 namespace {
@@ -121,6 +124,15 @@ void flush_results() {
   }
 }
 
+// Before work is done whose report would be lost. Of several ranks only one writes, perhaps on
+// another machine. A file that is no use is forgotten.
+void check_report_file(std::string& json_file) {
+  if (pipeline::is_started_by_mpi()) return;
+  const std::string file = std::exchange(json_file, "");
+  check_writable({file});
+  json_file = file;
+}
+
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
@@ -137,6 +149,7 @@ int run_program(int argc, const char* const* argv) {
     if (argc > 1 && argv[1][0] != '-') check_command(entries, argv[1]);
     Entry* entry = parse(app, entries, argc, argv);
     if (entry != nullptr) report["command"] = entry->command.name;
+    check_report_file(json_file);
     const int result = entry == nullptr ? kYes : entry->invocation.run(report);
     flush_results();
     return result;

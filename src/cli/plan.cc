@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/files.h"
 #include "cli/command.h"
+#include "cli/output_files.h"
 #include "cli/plan_input.h"
 #include "cli/plan_prove.h"
 #include "cli/verdict_status.h"
@@ -49,7 +50,7 @@ struct PlanCommandOptions {
     visit("per_node", self.per_node, "with --devices: how many share a node; 0: all");
     visit("batch", self.plan.batch, "samples of one iteration");
     visit("micro_batch", self.plan.micro_batch,
-          "samples of one pass; 0: a power of two that the planner chooses");
+          "samples of one pass; 0: a divisor of the batch that the planner chooses");
     visit("schedule", self.schedule, "1f1b, split (weight gradients apart), zero_bubble or gpipe");
     visit("chunks", self.plan.chunks, "stages of each device that planner chain makes");
     visit("recompute", self.plan.recompute, "stages may run their forward passes again");
@@ -72,6 +73,14 @@ struct PlanCommandOptions {
 Cluster cluster_of(const PlanCommandOptions& options) {
   require((options.devices > 0) != !options.cluster.empty(),
           "expected either --devices N, of at least 1, or --cluster FILE");
+  const PlanCommandOptions defaults;
+  const bool describes = options.memory != defaults.memory ||
+                         options.bandwidth != defaults.bandwidth ||
+                         options.latency != defaults.latency || options.per_node != 0;
+  require(options.cluster.empty() || !describes,
+          "--memory, --bandwidth, --latency and --per-node belong to --devices: '{}' says what its "
+          "machines have",
+          options.cluster);
   if (!options.cluster.empty()) return load_cluster(options.cluster);
   require(options.per_node >= 0, "--per-node: expected a count, got {}", options.per_node);
   const int per_node = options.per_node > 0 ? options.per_node : options.devices;
@@ -168,6 +177,10 @@ void write_files(const PlanCommandOptions& options, const Plan& plan, const Simu
 
 int make_a_plan(const PlanCommandOptions& options, Json& report) {
   const PlannerKind planner = parse_planner_kind(options.planner);
+  require(planner == PlannerKind::kChain || options.plan.chunks == 1,
+          "--chunks are for --planner chain");
+  check_writable({options.output, options.write_computation, options.write_cluster, options.svg,
+                  options.trace});
   PlanOptions wanted = options.plan;
   wanted.schedule = parse_schedule_kind(options.schedule);
   wanted.limit_s = options.limit.value;

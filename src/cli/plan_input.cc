@@ -1,7 +1,7 @@
 // What is planned.
 #include "cli/plan_input.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 
@@ -60,14 +60,26 @@ PlanInput of_graph(const PlanInputOptions& options, Json& report) {
 }  // namespace
 
 PlanInput load_plan_input(const PlanInputOptions& options, Json& report) {
-  if (const auto built = named_network(options.input, options.network)) {
+  const auto built = named_network(options.input, options.network);
+  const bool is_model_file = !built && is_model(options.input);
+  require(is_model_file || (options.fix.empty() && options.size.empty()),
+          "--fix and --size belong to models, and '{}' is none", options.input);
+  if (built) {
     report["input"] = "network";
     return of_network(*built, options, report);
   }
-  if (is_model(options.input)) return of_graph(options, report);
+  if (is_model_file) return of_graph(options, report);
   require(options.network.frozen.empty(), "--frozen: '{}' has costs already", options.input);
-  require(!options.profile, "'{}' has costs already: there is nothing to measure", options.input);
+  const PassSizes sizes;
+  const bool measures = options.profile || options.threads != 0 || !options.machine.empty() ||
+                        options.passes.small != sizes.small || options.passes.large != sizes.large;
+  require(!measures, "'{}' has costs already: there is nothing to measure, nor a machine to model",
+          options.input);
   report["input"] = "computation";
+  if (!std::filesystem::exists(options.input)) {
+    fail(ErrorCode::kNotFound, "'{}' is neither a file nor a network: these are {}", options.input,
+         fmt::join(network_names(), ", "));
+  }
   return {{{}, load_computation(options.input, options.profile_batch), {}}, {}, false};
 }
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/files.h"
 #include "cli/command.h"
+#include "cli/output_files.h"
 #include "lamina/schedule.h"
 
 namespace lamina::cli {
@@ -53,7 +54,7 @@ void describe_stages(const Plan& plan, const std::vector<double>& bounds,
       return of_all;
     };
     const double peak = most(simulated.peak_bytes), bound = most(bounds);
-    fmt::print("{:>5} {:>9} {:>7} {:>11} {:>9} {:>9} {:>14.3f} {:>14.3f}\n", s,
+    fmt::print("{:>5} {:>9} {:>7} {:>11} {:>9} {:>9} {:>14.4g} {:>14.4g}\n", s,
                stage.operators.size(), stage.devices.size(), stage.micro_batch,
                simulated.peak_in_flight[s], stage.in_flight, peak / 1e6, bound / 1e6);
     Json row;
@@ -65,7 +66,19 @@ void describe_stages(const Plan& plan, const std::vector<double>& bounds,
   }
 }
 
+// A plan that does not fit is simulated all the same: one sees by how much.
+void check_memory(const Cluster& cluster, const std::vector<double>& bounds) {
+  for (std::size_t d = 0; d < bounds.size(); ++d) {
+    const double has = cluster.devices[d].memory_bytes;
+    if (bounds[d] <= has) continue;
+    fail(ErrorCode::kExhausted,
+         "the plan does not fit: device {} may need {:.6g} MB and has {:.6g}", d, bounds[d] / 1e6,
+         has / 1e6);
+  }
+}
+
 int simulate_plan(const SimulateCommandOptions& options, Json& report) {
+  check_writable({options.write_schedule, options.trace, options.svg});
   const Computation computation = load_computation(options.computation, options.profile_batch);
   const Cluster cluster = load_cluster(options.cluster);
   const Plan plan = load_plan(options.plan);
@@ -82,12 +95,14 @@ int simulate_plan(const SimulateCommandOptions& options, Json& report) {
   report["iteration_s"] = simulated.iteration_s;
   report["bubble"] = simulated.bubble;
   report["depth"] = stages;
-  describe_stages(plan, device_memory(computation, cluster, plan), simulated, report);
+  const std::vector<double> bounds = device_memory(computation, cluster, plan);
+  describe_stages(plan, bounds, simulated, report);
   if (!options.write_schedule.empty()) {
     write_file_atomically(options.write_schedule, print_schedule(schedule));
   }
   if (!options.trace.empty()) write_file_atomically(options.trace, chrome_trace(plan, simulated));
   if (!options.svg.empty()) write_file_atomically(options.svg, schedule_svg(plan, simulated));
+  check_memory(cluster, bounds);
   return kYes;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/network_input.h"
+#include "cli/output_files.h"
 #include "cli/train_options.h"
 
 namespace lamina::cli {
@@ -119,9 +120,14 @@ void finish(const TrainCommandOptions& options, const PipelineResult& result, Js
   write_picture(options);
 }
 
+void check_outputs(const TrainCommandOptions& options) {
+  check_writable({options.write_plan, options.write_schedule, options.trace, options.svg});
+}
+
 int train_on_mpi(const TrainCommandOptions& options, Json& report) {
   const Interrupt interrupt;
   const auto train = [&](pipeline::Transport& transport) {
+    if (rank_of(transport) == 0) check_outputs(options);
     const Loaded loaded(options);
     const PipelineResult result =
         train_pipeline(loaded.task(options), options.pipeline, transport, interrupt.token());
@@ -159,6 +165,8 @@ int train_network(const TrainCommandOptions& options, Json& report) {
           "--svg draws what --log has written: give --log FILE too");
   check_transport(options);
   if (pipeline::is_started_by_mpi()) return train_on_mpi(options, report);
+  check_outputs(options);
+  require(options.ranks >= 0, "--ranks: expected at least 0, got {}", options.ranks);
   if (options.ranks > 0) return supervise_ranks(options, report);
   require(options.restarts == 0, "--restarts is for --ranks");
   require(options.devices > 0, "--devices: expected at least 1, got {}", options.devices);

@@ -312,8 +312,8 @@ void check_schedule(const Computation& computation, const Plan& plan, const Sche
   std::vector<bool> used(schedule.ranks.size(), false);
   for (const Stage& stage : plan.stages) {
     for (const int device : stage.devices) {
-      require(device < static_cast<int>(used.size()), "the schedule has {} ranks, the plan uses {}",
-              used.size(), device);
+      require(device < static_cast<int>(used.size()),
+              "the schedule has {} ranks, and none for device {}", used.size(), device);
       used[static_cast<std::size_t>(device)] = true;
     }
   }

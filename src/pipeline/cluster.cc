@@ -14,6 +14,7 @@ constexpr std::string_view kKind = "cluster";
 
 Link read_link(const Json& json, const std::string& place) {
   const JsonFields fields(json, place);
+  fields.refuse_others({"bytes_per_s", "latency_s"});
   return {fields.number("bytes_per_s"), fields.number_or("latency_s", 0.0)};
 }
 
@@ -48,8 +49,8 @@ void validate(const Cluster& cluster) {
     const DeviceSpec& device = cluster.devices[d];
     require(std::isfinite(device.speed) && device.speed > 0.0,
             "device {}: speed must be positive, got {}", d, device.speed);
-    require(device.memory_bytes > 0.0, "device {}: memory_bytes must be positive, got {}", d,
-            device.memory_bytes);
+    require(std::isfinite(device.memory_bytes) && device.memory_bytes > 0.0,
+            "device {}: memory_bytes must be positive, got {}", d, device.memory_bytes);
     require(device.node >= 0, "device {}: node must not be negative, got {}", d, device.node);
   }
   validate_link(cluster.inside, "inside nodes");
@@ -81,12 +82,14 @@ std::string to_json(const Cluster& cluster) {
 Cluster parse_cluster(std::string_view text, std::string_view source) {
   const Json json = parse_versioned(text, source, kKind);
   const JsonFields fields(json, std::string(source));
+  fields.refuse_others({"kind", "version", "inside", "between", "devices"});
   Cluster cluster;
   cluster.inside = read_link(fields.at("inside"), fmt::format("{}: inside", source));
   cluster.between = read_link(fields.at("between"), fmt::format("{}: between", source));
   constexpr int kMostDevices = 1 << 20;
   for (const Json& each : fields.array("devices")) {
     const JsonFields device(each, fmt::format("{}: device {}", source, cluster.devices.size()));
+    device.refuse_others({"count", "memory_bytes", "speed", "node"});
     const int count = device.integer_or("count", 1);
     require(count + cluster.devices.size() <= kMostDevices, "{}: more than {} devices", source,
             kMostDevices);

@@ -1,8 +1,10 @@
 // Reading the objects of our JSON files: messages name the file, the place and the key.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -17,6 +19,14 @@ class JsonFields {
   // `place` says in messages what the object is, e.g. "plan.json: stage 3".
   JsonFields(const Json& json, std::string place) : json_(json), place_(std::move(place)) {
     require(std::holds_alternative<Json::Object>(json.value()), "{}: expected an object", place_);
+  }
+
+  // What is misspelt would else be left out.
+  void refuse_others(std::initializer_list<std::string_view> known) const {
+    for (const auto& [key, value] : json_.object()) {
+      const bool is_known = std::find(known.begin(), known.end(), key) != known.end();
+      require(is_known, "{}: there is no key '{}'", place_, key);
+    }
   }
 
   const Json& at(std::string_view key) const {

@@ -44,6 +44,9 @@ bool has_devices_of_earlier(const Plan& plan, std::size_t stage) {
 
 void check_batches(const Plan& plan) {
   require(plan.batch > 0, "the batch must be positive, got {}", plan.batch);
+  require(plan.batch <= kMostSamples, "a batch of {} samples, of at most {}", plan.batch,
+          kMostSamples);
+  double passes = 0.0;
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
     const Stage& stage = plan.stages[s];
     const auto devices = static_cast<int>(stage.devices.size());
@@ -53,10 +56,16 @@ void check_batches(const Plan& plan) {
     require(stage.micro_batch % devices == 0,
             "stage {}: {} devices do not divide its micro-batch of {}", s, devices,
             stage.micro_batch);
-    require(stage.in_flight > 0, "stage {}: in_flight must be positive, got {}", s,
-            stage.in_flight);
+    const int micro_batches = plan.batch / stage.micro_batch;
+    require(stage.in_flight > 0 && stage.in_flight <= micro_batches,
+            "stage {}: in_flight must be from 1 to {}, the number of its micro-batches, got {}", s,
+            micro_batches, stage.in_flight);
     require(stage.run > 0, "stage {}: run must be positive, got {}", s, stage.run);
+    passes += 2.0 * micro_batches * devices;
   }
+  require(passes <= kMostPasses,
+          "an iteration of {:.3g} passes, of at most {:.3g}: expected larger micro-batches", passes,
+          kMostPasses);
 }
 
 Json list(const std::vector<int>& values) {
@@ -142,6 +151,8 @@ std::string to_json(const Plan& plan) {
 Plan parse_plan(std::string_view text, std::string_view source) {
   const Json json = parse_versioned(text, source, kKind);
   const JsonFields fields(json, std::string(source));
+  fields.refuse_others(
+      {"kind", "version", "computation", "planner", "batch", "schedule", "chain", "stages"});
   Plan plan;
   plan.computation = fields.text("computation");
   plan.planner = fields.text("planner");
@@ -154,6 +165,8 @@ Plan parse_plan(std::string_view text, std::string_view source) {
   plan.chain = fields.flag_or("chain", false);
   for (const Json& each : fields.array("stages")) {
     const JsonFields stage(each, fmt::format("{}: stage {}", source, plan.stages.size()));
+    stage.refuse_others({"operators", "devices", "micro_batch", "in_flight", "recompute",
+                         "shard_optimizer", "run"});
     plan.stages.push_back({integers(stage, "operators"), integers(stage, "devices"),
                            stage.integer("micro_batch"), stage.integer("in_flight"),
                            stage.flag_or("recompute", false),

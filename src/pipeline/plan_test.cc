@@ -130,7 +130,12 @@ TEST_CASE("plans that cannot be run") {
   refused(net, plan, "2 devices do not divide its micro-batch of 1");
   plan = good;
   plan.stages[0].in_flight = 0;
-  refused(net, plan, "in_flight must be positive");
+  refused(net, plan, "in_flight must be from 1 to 8");
+  plan.stages[0].in_flight = 9;
+  refused(net, plan, "in_flight must be from 1 to 8");
+  plan = good;
+  plan.batch = 1 << 30;
+  refused(net, plan, "expected larger micro-batches");
 }
 
 TEST_CASE("a tensor that several operators of a stage need is sent once") {
@@ -208,6 +213,10 @@ TEST_CASE("files that cannot be used") {
   refuse(head + R"([{"name": "a"}, {"name": "b"}], "edges": [{"from": 1, "to": 0, "bytes": 1}]})",
          "n: edge 1 -> 0 goes back");
   refuse(head + R"([], "edges": []})", "has no operators");
+  refuse(head + R"([{"name": "a", "forward": 1}], "edges": []})",
+         "n: operator 0: there is no key 'forward'");
+  refuse(head + R"([{"name": "a", "forward_s": 1, "forward_s": 2}], "edges": []})",
+         "the key 'forward_s' is there twice");
   const std::string cut = to_json(uniform_cluster(2, 1e9, {1e8, 0.0}, 2));
   CHECK_THROWS_AS(parse_cluster(cut.substr(0, cut.size() / 2), "c"), Error);
   CHECK_THROWS_WITH_AS(parse_plan(R"({"kind": "plan", "version": 1, "computation": "x",

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <functional>
 
 #include "base/check.h"
 #include "lamina/schedule.h"
@@ -48,11 +49,32 @@ PlannerKind parse_planner_kind(std::string_view text) {
   fail(ErrorCode::kInvalidArgument, "there is no planner '{}'; known: {}", text, known);
 }
 
-std::vector<int> micro_batches(const PlanOptions& options) {
+namespace {
+
+// Half of what a plan may have: devices may run two stages.
+bool has_few_passes(int micro_batches, const Cluster& cluster) {
+  return 2.0 * micro_batches * static_cast<double>(cluster.devices.size()) <= kMostPasses / 2.0;
+}
+
+}  // namespace
+
+std::vector<int> micro_batches(const PlanOptions& options, const Cluster& cluster) {
   if (options.micro_batch > 0) return {options.micro_batch};
   std::vector<int> sizes;
-  for (int size = 1; options.batch % size == 0; size *= 2) sizes.push_back(size);
-  return sizes;
+  for (int count = 1; count <= options.batch / count; ++count) {
+    if (options.batch % count != 0) continue;
+    sizes.push_back(options.batch / count);
+    sizes.push_back(count);
+  }
+  std::sort(sizes.begin(), sizes.end(), std::greater<>());
+  std::vector<int> kept;
+  for (const int size : sizes) {
+    if (!kept.empty() && size > 0.75 * kept.back()) continue;
+    if (!kept.empty() && !has_few_passes(options.batch / size, cluster)) break;
+    kept.push_back(size);
+  }
+  std::reverse(kept.begin(), kept.end());
+  return kept;
 }
 
 bool fits(const Computation& computation, const Cluster& cluster, const Plan& plan) {
@@ -88,9 +110,15 @@ Planned make_plan(const Computation& computation, const Cluster& cluster, Planne
   require(!computation.operators.empty(), "{}: a network without operators has no plan",
           computation.name);
   require(options.batch > 0, "the batch must be positive, got {}", options.batch);
+  require(options.batch <= kMostSamples, "a batch of {} samples, of at most {}", options.batch,
+          kMostSamples);
   require(options.micro_batch >= 0 &&
               (options.micro_batch == 0 || options.batch % options.micro_batch == 0),
           "micro-batches of {} do not divide the batch of {}", options.micro_batch, options.batch);
+  require(options.micro_batch == 0 || has_few_passes(options.batch / options.micro_batch, cluster),
+          "micro-batches of {} make {} of a batch: too many for schedules of {} devices",
+          options.micro_batch, options.batch / std::max(options.micro_batch, 1),
+          cluster.devices.size());
   require(options.most_operators >= 0, "the number of operators must not be negative, got {}",
           options.most_operators);
   require(options.chunks > 0, "chunks must be positive, got {}", options.chunks);

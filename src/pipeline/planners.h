@@ -26,8 +26,9 @@ Planned plan_ideals(const Computation& computation, const Cluster& cluster,
 Planned plan_linear(const Computation& computation, const Cluster& cluster,
                     const PlanOptions& options);
 
-// Micro-batches to try: that of the options, or the powers of two that divide the batch.
-std::vector<int> micro_batches(const PlanOptions& options);
+// Micro-batches to try, the smallest first: that of the options, or the batch and what divides it,
+// each at least a third larger than the one before, without those of too many passes.
+std::vector<int> micro_batches(const PlanOptions& options, const Cluster& cluster);
 // Whether all devices of the plan's stages have the memory that they need.
 bool fits(const Computation& computation, const Cluster& cluster, const Plan& plan);
 // Seconds of an iteration, simulated.

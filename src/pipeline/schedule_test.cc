@@ -48,7 +48,10 @@ Plan random_plan(const Computation& net, int batch, Rng& rng, Cluster& cluster) 
   cluster = uniform_cluster(device, 1e9, {1e3, 0.01}, 3);
   if (rng.chance(0.5)) plan.schedule = ScheduleKind::kSplit;
   set_in_flight(net, plan);
-  for (Stage& stage : plan.stages) stage.in_flight += static_cast<int>(rng.integer(0, 2));
+  for (Stage& stage : plan.stages) {
+    const int more = stage.in_flight + static_cast<int>(rng.integer(0, 2));
+    stage.in_flight = std::min(more, plan.batch / stage.micro_batch);
+  }
   return plan;
 }
 

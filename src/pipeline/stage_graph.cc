@@ -86,26 +86,28 @@ void set_in_flight(const Computation& computation, Plan& plan) {
     for (std::size_t s = 0; s < wanted.size(); ++s) plan.stages[s].in_flight = wanted[s];
     return;
   }
-  std::vector<int> samples(plan.stages.size(), 0);
+  std::vector<std::int64_t> samples(plan.stages.size(), 0);
   for (auto s = graph.order.rbegin(); s != graph.order.rend(); ++s) {
     Stage& stage = plan.stages[static_cast<std::size_t>(*s)];
-    int& own = samples[static_cast<std::size_t>(*s)];
-    const int step = stage.run * stage.micro_batch;
+    std::int64_t& own = samples[static_cast<std::size_t>(*s)];
+    const std::int64_t step = std::int64_t{stage.run} * stage.micro_batch;
     own = step;
     for (const int e : graph.out[static_cast<std::size_t>(*s)]) {
       const auto to = static_cast<std::size_t>(graph.edges[static_cast<std::size_t>(e)].to);
       const Stage& next = plan.stages[to];
-      own = std::max(own, samples[to] + std::max(step, next.run * next.micro_batch));
+      const std::int64_t theirs = std::int64_t{next.run} * next.micro_batch;
+      own = std::max(own, samples[to] + std::max(step, theirs));
     }
   }
-  const int most = *std::max_element(samples.begin(), samples.end());
+  const std::int64_t most = *std::max_element(samples.begin(), samples.end());
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
     Stage& stage = plan.stages[s];
     const bool ahead = plan.schedule == ScheduleKind::kZeroBubble;
-    const int wanted = ahead ? 2 * most - stage.micro_batch : samples[s];
+    const std::int64_t wanted = ahead ? 2 * most - stage.micro_batch : samples[s];
     const int all = plan.batch / stage.micro_batch;
-    const int needed = (wanted + stage.micro_batch - 1) / stage.micro_batch;
-    stage.in_flight = plan.schedule == ScheduleKind::kGPipe ? all : std::min(all, needed);
+    const std::int64_t needed = (wanted + stage.micro_batch - 1) / stage.micro_batch;
+    const bool has_all = plan.schedule == ScheduleKind::kGPipe || needed > all;
+    stage.in_flight = has_all ? all : static_cast<int>(needed);
   }
 }
 

@@ -40,6 +40,10 @@ class Picture {
     for (std::size_t r = 0; r < simulated.ranks.size(); ++r) {
       if (!simulated.ranks[r].empty()) rows_.push_back(r);
     }
+    for (const std::size_t rank : rows_) {
+      constexpr double kCharacter = 6.0;
+      left_ = std::max(left_, 12.0 + kCharacter * static_cast<double>(label(rank).size()));
+    }
     scale_ = simulated.iteration_s > 0.0 ? kWidth / simulated.iteration_s : 0.0;
     for (const double bytes : simulated.peak_bytes) most_bytes_ = std::max(most_bytes_, bytes);
   }
@@ -52,8 +56,8 @@ class Picture {
         "height=\"{1}\" style=\"max-width:100%;height:auto\" font-family=\"sans-serif\" "
         "font-size=\"11\">\n"
         "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
-        kLeft + kWidth + kRight, height);
-    text(kLeft, kTop - 8,
+        left_ + kWidth + kRight, height);
+    text(left_, kTop - 8,
          fmt::format("{} by {}, {}: {} samples in {:.4g} s, bubble {:.1f} %", plan_.computation,
                      plan_.planner, name(plan_.schedule), plan_.batch, simulated_.iteration_s,
                      100.0 * simulated_.bubble));
@@ -66,20 +70,22 @@ class Picture {
   }
 
  private:
-  static constexpr double kWidth = 1100.0, kLeft = 110.0, kRight = 36.0, kTop = 30.0,
-                          kBottom = 56.0;
+  static constexpr double kWidth = 1100.0, kRight = 36.0, kTop = 30.0, kBottom = 56.0;
   static constexpr double kRow = 44.0, kBar = 18.0, kCurve = 16.0;
 
   void text(double x, double y, const std::string& words) {
     svg_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", x, y, escape_markup(words));
   }
 
-  void row(std::size_t rank, double top) {
+  std::string label(std::size_t rank) const {
     std::set<int> stages;
     for (const TimedAction& timed : simulated_.ranks[rank]) stages.insert(timed.action.stage);
-    text(4, top + 13,
-         fmt::format("rank {}, stage{} {}", rank, stages.size() > 1 ? "s" : "",
-                     fmt::join(stages, ", ")));
+    return fmt::format("rank {}, stage{} {}", rank, stages.size() > 1 ? "s" : "",
+                       fmt::join(stages, ", "));
+  }
+
+  void row(std::size_t rank, double top) {
+    text(4, top + 13, label(rank));
     text(4, top + 31, fmt::format("{:.3g} MB", simulated_.peak_bytes[rank] / 1e6));
     for (const TimedAction& timed : simulated_.ranks[rank]) bar(timed, top);
     curve(simulated_.memory[rank], top + kBar + 2);
@@ -89,7 +95,7 @@ class Picture {
     constexpr int kTicks = 8;
     for (int i = 0; i <= kTicks; ++i) {
       const double share = static_cast<double>(i) / kTicks;
-      const double x = kLeft + kWidth * share;
+      const double x = left_ + kWidth * share;
       svg_ += fmt::format(
           "<path d=\"M{0:.1f} {1:.1f} v4\" stroke=\"#444\"/><text x=\"{0:.1f}\" y=\"{2:.1f}\" "
           "text-anchor=\"middle\">{3:.3g} s</text>\n",
@@ -99,7 +105,7 @@ class Picture {
 
   // What the colours mean: those of micro-batch 0.
   void legend(double y) {
-    double x = kLeft;
+    double x = left_;
     for (const Kind kind : {Kind::kForward, Kind::kBackward, Kind::kWeightGradient, Kind::kReduce,
                             Kind::kUpdate, Kind::kReceiveForward}) {
       svg_ +=
@@ -115,7 +121,7 @@ class Picture {
 
   void bar(const TimedAction& timed, double top) {
     const double width = (timed.end_s - timed.start_s) * scale_;
-    const double x = kLeft + timed.start_s * scale_;
+    const double x = left_ + timed.start_s * scale_;
     const Action& action = timed.action;
     const std::string title = fmt::format("{} {}: {:.4g} s to {:.4g} s", words(action),
                                           to_string(action), timed.start_s, timed.end_s);
@@ -143,20 +149,21 @@ class Picture {
   void curve(const std::vector<MemoryPoint>& points, double top) {
     if (most_bytes_ <= 0.0 || points.empty()) return;
     const double bottom = top + kCurve;
-    std::string path = fmt::format("M{:.1f} {:.1f}", kLeft, bottom);
+    std::string path = fmt::format("M{:.1f} {:.1f}", left_, bottom);
     for (std::size_t i = 0; i < points.size(); ++i) {
       const double end = i + 1 < points.size() ? points[i + 1].time_s : simulated_.iteration_s;
       const double y = bottom - kCurve * points[i].bytes / most_bytes_;
-      path += fmt::format(" L{:.1f} {:.1f} L{:.1f} {:.1f}", kLeft + points[i].time_s * scale_, y,
-                          kLeft + end * scale_, y);
+      path += fmt::format(" L{:.1f} {:.1f} L{:.1f} {:.1f}", left_ + points[i].time_s * scale_, y,
+                          left_ + end * scale_, y);
     }
     svg_ += fmt::format("<path d=\"{} L{:.1f} {:.1f} Z\" fill=\"#9ab\"/>\n", path,
-                        kLeft + simulated_.iteration_s * scale_, bottom);
+                        left_ + simulated_.iteration_s * scale_, bottom);
   }
 
   const Plan& plan_;
   const Simulated& simulated_;
   std::vector<std::size_t> rows_;
+  double left_ = 110.0;  // where bars begin
   double scale_ = 0.0;
   double most_bytes_ = 0.0;
   std::string svg_;

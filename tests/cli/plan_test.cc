@@ -52,6 +52,8 @@ TEST_CASE("plan: the chain of equal stages, its numbers and its files") {
       box.lamina("simulate $/plan.json $/four.json $/cluster.json --json $/report.json");
   CHECK(again.status == 0);
   CHECK(report_of(box).at("iteration_s") == report.at("iteration_s"));
+  write_all(box.path("small.json"), to_json(uniform_cluster(4, 10.0, {1e12, 0.0}, 4)));
+  box.refuses("simulate $/plan.json $/four.json $/small.json", 5, "device 0 may need");
 }
 
 TEST_CASE("plan: the cluster of a file, and the schedule and micro-batch asked for") {
@@ -83,6 +85,16 @@ TEST_CASE("plan: no plan, and arguments that make none") {
   box.refuses(plan + "--devices 2 --schedule zb", 2, "there is no schedule 'zb'");
   box.refuses("plan $/four.json --planner best --devices 2", 2, "there is no planner 'best'");
   box.refuses("plan $/absent.json --planner chain --devices 2", 3, "absent.json");
+  box.refuses("plan mnt --devices 2", 3, "neither a file nor a network: these are mmt");
+  box.refuses(plan + "--devices 2 --machine share/machines/a100.json", 2, "has costs already");
+  box.refuses(plan + "--devices 2 --size N=3", 2, "belong to models");
+  box.refuses("plan $/four.json --devices 2 --chunks 2", 2, "--chunks are for --planner chain");
+  write_all(box.path("two.json"), to_json(uniform_cluster(2, 1e6, {1e12, 0.0}, 1)));
+  box.refuses(plan + "--cluster $/two.json --memory 5", 2, "belong to --devices");
+  // Known before the search.
+  box.refuses(plan + "--devices 2 -o $/absent/plan.json --svg $/p.svg", 6, "absent/plan.json");
+  box.refuses(plan + "--devices 2 --svg $/p.svg --json $", 6, "Is a directory");
+  CHECK(!std::filesystem::exists(box.path("p.svg")));
 }
 
 TEST_CASE("plan: the step in stages is proved to be the network's") {

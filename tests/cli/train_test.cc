@@ -174,6 +174,9 @@ TEST_CASE("train: what does not fit") {
                   "step_00000002.safetensors");
     }
   }
+  // Said before anything is trained.
+  box.refuses("train candle-uno --small --devices 2 --trace $/absent/trace.json", 6, "absent");
+  box.refuses("train candle-uno --small --ranks -1", 2, "--ranks: expected at least 0");
 }
 
 TEST_CASE("train and simulate: plans that are none of this network") {

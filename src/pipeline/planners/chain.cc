@@ -38,7 +38,7 @@ Planned plan_chain(const Computation& computation, const Cluster& cluster,
   const auto shares = equal_shares(computation, devices * options.chunks);
   Planned best;
   double best_s = 0.0;
-  for (const int size : micro_batches(options)) {
+  for (const int size : micro_batches(options, cluster)) {
     Plan plan{computation.name, "chain", options.batch, options.schedule, {}, true};
     for (std::size_t s = 0; s < shares.size(); ++s) {
       const auto device = static_cast<int>(s) % devices;

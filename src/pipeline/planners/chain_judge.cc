@@ -86,7 +86,7 @@ Planned search_chains(ChainJudge judge, ChainCosts& costs, const PlanOptions& op
                       const Deadline& deadline, const ChainSearch& search) {
   constexpr int kTries = 5;
   bool found = false;
-  for (const int size : micro_batches(options)) {
+  for (const int size : micro_batches(options, judge.cluster())) {
     costs.set_micro_batch(size);
     double share = 1.0;
     for (int i = 0; i < kTries && !deadline.passed(); ++i) {

@@ -28,6 +28,7 @@ class ChainJudge {
   // Keeps the plan if it fits and none before takes less time for an iteration. Returns the share
   // of its memory that the fullest device needs, at most 1 where the plan fits.
   double offer(const Downsets& sets, const std::vector<ChainStage>& stages, int micro_batch);
+  const Cluster& cluster() const { return cluster_; }
   void add_states(std::int64_t states) { best_.states += states; }
   // The best plan, or the reason why there is none.
   Planned result(const std::string& reason) &&;

@@ -21,7 +21,7 @@ constexpr double kMargin = 0.1;
 
 bool faster(const JudgedPlan& a, const JudgedPlan& b) { return a.iteration_s < b.iteration_s; }
 
-constexpr double kMostPasses = 2e5;  // to simulate, at each slack
+constexpr double kSimulatedPasses = 2e5;  // at each slack
 
 // Simulates the most promising of one view, as many as take a moment.
 class Simulations {
@@ -79,7 +79,7 @@ class Simulations {
       if (estimated_s > kOverrated * best_s) continue;
       if (!seen_.insert(to_json(*plan)).second) continue;
       simulated += passes(*plan);
-      if (plans > 0 && simulated > kMostPasses) break;
+      if (plans > 0 && simulated > kSimulatedPasses) break;
       judged_.push_back(best_slack(computation_, cluster_, *plan));
       best_s = std::min(best_s, judged_.back().iteration_s);
       ++plans;
@@ -100,7 +100,8 @@ std::vector<Plan> refined(const Computation& computation, const Cluster& cluster
   constexpr int kMoves = 64;
   std::vector<Plan> plans;
   const auto add = [&](Plan next) {
-    if (next.stages != plan.stages) plans.push_back(std::move(next));
+    if (next.stages != plan.stages && 2.0 * passes(next) <= kMostPasses)
+      plans.push_back(std::move(next));
   };
   const Plan moved = move_operators(computation, cluster, plan, kMoves);
   add(moved);
@@ -134,7 +135,7 @@ Planned plan_graphpipe(const Computation& computation, const Cluster& cluster,
   double simulated = 0.0;
   for (std::size_t j = 0; j < std::min(kRefined, judged.size()); ++j) {
     simulated += passes(judged[j].plan);
-    if ((j > 0 && simulated > kMostPasses) || deadline.passed()) break;
+    if ((j > 0 && simulated > kSimulatedPasses) || deadline.passed()) break;
     for (const Plan& plan : refined(computation, cluster, judged[j].plan, deadline)) {
       if (deadline.passed()) break;
       if (estimated_seconds(computation, cluster, plan) >= best.iteration_s) continue;

@@ -134,6 +134,7 @@ class Scan {
       const auto chosen =
           try_bound(search, pricing, {bound_s, path_limit_s(next_s), memory_bytes_});
       if (others_ == 0 || (!chosen && next_s == floor_s_)) return;
+      if (chosen && chosen->bottleneck_s <= floor_s_) return;
       bound_s = chosen
                     ? std::min(std::nextafter(chosen->bottleneck_s, 0.0), bound_for(chosen->path_s))
                     : next_s;
@@ -277,7 +278,7 @@ class Finder {
   void search(Scan& scan, const SpTree& pieces) const {
     Space space(computation_, pieces, splits(options_.schedule));
     scan.set_tree();
-    const std::vector<int> sizes = micro_batches(options_);
+    const std::vector<int> sizes = micro_batches(options_, cluster_);
     for (const int size : space.pieces() > kFew ? by_promise(scan, sizes) : sizes) {
       // All samples at once make no pipeline: that is left to the line.
       if (size == options_.batch && space.forks() > 0 && space.pieces() > kFew) continue;

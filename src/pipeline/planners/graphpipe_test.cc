@@ -280,7 +280,7 @@ TEST_CASE("a limit ends the work after the search too, with the best plan so far
   REQUIRE(all.plan);
   CHECK(all.reason.empty());
   int plans = 0;
-  for (const double share : {0.1, 0.3, 0.5, 0.7}) {
+  for (const double share : {0.1, 0.25, 0.4}) {
     options.limit_s = share * all.search_s;
     const Planned some = make_plan(net, cluster_of(32), PlannerKind::kGraphPipe, options);
     plans += some.plan ? 1 : 0;
@@ -288,6 +288,45 @@ TEST_CASE("a limit ends the work after the search too, with the best plan so far
     CHECK(some.search_s < options.limit_s + 0.5 * all.search_s + 0.1);
   }
   CHECK(plans > 0);
+}
+
+TEST_CASE("a network that takes no time") {
+  Computation net;
+  net.name = "idle";
+  net.operators = {{"a"}, {"b"}};
+  net.edges = {{0, 1, 0.0}};
+  CHECK(!plan_of(net, cluster_of(2), {.batch = 4}).stages.empty());
+}
+
+TEST_CASE("devices of other numbers than powers of two share a batch that they divide") {
+  Rng rng(8);
+  const Computation net = test::series_parallel_network(5, rng);
+  const auto seconds = [&](int devices, int micro_batch) {
+    const Cluster cluster = cluster_of(devices);
+    const PlanOptions options{.batch = 96, .micro_batch = micro_batch};
+    return iteration_seconds(net, cluster, plan_of(net, cluster, options));
+  };
+  for (const int devices : {3, 6}) {
+    for (const int micro_batch : {12, 24, 48, 96}) {
+      CHECK(seconds(devices, 0) <= seconds(devices, micro_batch));
+    }
+  }
+  CHECK(micro_batches({.batch = 96}, cluster_of(2)) ==
+        std::vector<int>{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 96});
+  CHECK(micro_batches({.batch = 97}, cluster_of(2)) == std::vector<int>{1, 97});
+  CHECK(micro_batches({.batch = 120}, cluster_of(2)).size() == 12);
+}
+
+TEST_CASE("batches of more samples than there can be passes") {
+  Rng rng(5);
+  const Computation net = test::series_parallel_network(3, rng);
+  constexpr int kPrime = 1073741789;
+  const Cluster large = uniform_cluster(3, 1e15, {1e9, 0.0}, 3);
+  const Plan plan = plan_of(net, large, {.batch = kPrime});
+  CHECK(plan.stages[0].micro_batch == kPrime);
+  CHECK_THROWS_WITH_AS(
+      make_plan(net, cluster_of(3), PlannerKind::kGraphPipe, {.batch = kPrime, .micro_batch = 1}),
+      doctest::Contains("too many for schedules of 3 devices"), Error);
 }
 
 TEST_CASE("what cannot be planned is said") {

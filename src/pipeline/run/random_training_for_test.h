@@ -184,7 +184,10 @@ inline Plan random_stages(const GraphComputation& network, const RandomPlanOptio
   }
   plan.chain = rng.chance(0.25);
   set_in_flight(network.computation, plan);
-  for (Stage& stage : plan.stages) stage.in_flight += static_cast<int>(rng.integer(0, 2));
+  for (Stage& stage : plan.stages) {
+    const int more = stage.in_flight + static_cast<int>(rng.integer(0, 2));
+    stage.in_flight = std::min(more, plan.batch / stage.micro_batch);
+  }
   return plan;
 }
 
