@@ -14,8 +14,9 @@ constexpr std::string_view kKind = "cluster";
 
 Link read_link(const Json& json, const std::string& place) {
   const JsonFields fields(json, place);
-  fields.refuse_others({"bytes_per_s", "latency_s"});
-  return {fields.number("bytes_per_s"), fields.number_or("latency_s", 0.0)};
+  const Link link{fields.number("bytes_per_s"), fields.number_or("latency_s", 0.0)};
+  fields.refuse_unread();
+  return link;
 }
 
 Json write_link(const Link& link) {
@@ -82,21 +83,21 @@ std::string to_json(const Cluster& cluster) {
 Cluster parse_cluster(std::string_view text, std::string_view source) {
   const Json json = parse_versioned(text, source, kKind);
   const JsonFields fields(json, std::string(source));
-  fields.refuse_others({"kind", "version", "inside", "between", "devices"});
   Cluster cluster;
   cluster.inside = read_link(fields.at("inside"), fmt::format("{}: inside", source));
   cluster.between = read_link(fields.at("between"), fmt::format("{}: between", source));
   constexpr int kMostDevices = 1 << 20;
   for (const Json& each : fields.array("devices")) {
     const JsonFields device(each, fmt::format("{}: device {}", source, cluster.devices.size()));
-    device.refuse_others({"count", "memory_bytes", "speed", "node"});
     const int count = device.integer_or("count", 1);
     require(count + cluster.devices.size() <= kMostDevices, "{}: more than {} devices", source,
             kMostDevices);
     cluster.devices.insert(cluster.devices.end(), static_cast<std::size_t>(count),
                            {device.number("memory_bytes"), device.number_or("speed", 1.0),
                             device.integer_or("node", 0)});
+    device.refuse_unread();
   }
+  fields.refuse_unread({"kind", "version"});
   try {
     validate(cluster);
   } catch (const Error& error) {

@@ -30,23 +30,22 @@ void costs_of(Self& op, Visit&& visit) {
 
 Computation read(const Json& json, std::string_view source) {
   const JsonFields fields(json, std::string(source));
-  fields.refuse_others({"kind", "version", "name", "optimizer_ratio", "operators", "edges"});
   Computation result;
   result.name = fields.text("name");
   result.optimizer_ratio = fields.number_or("optimizer_ratio", result.optimizer_ratio);
   for (const Json& each : fields.array("operators")) {
     const JsonFields op(each, fmt::format("{}: operator {}", source, result.operators.size()));
-    op.refuse_others({"name", "forward_s", "input_gradient_s", "weight_gradient_s", "fixed_s",
-                      "parameter_bytes", "saved_bytes", "workspace_bytes", "update_s"});
     Operator& added = result.operators.emplace_back();
     added.name = op.text("name");
     costs_of(added, [&](std::string_view key, double& cost) { cost = op.number_or(key, 0.0); });
+    op.refuse_unread();
   }
   for (const Json& each : fields.array("edges")) {
     const JsonFields edge(each, fmt::format("{}: edge {}", source, result.edges.size()));
-    edge.refuse_others({"from", "to", "bytes"});
     result.edges.push_back({edge.integer("from"), edge.integer("to"), edge.number("bytes")});
+    edge.refuse_unread();
   }
+  fields.refuse_unread({"kind", "version"});
   return result;
 }
 

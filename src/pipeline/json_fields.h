@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/check.h"
 #include "base/json.h"
@@ -21,16 +22,17 @@ class JsonFields {
     require(std::holds_alternative<Json::Object>(json.value()), "{}: expected an object", place_);
   }
 
-  // What is misspelt would else be left out.
-  void refuse_others(std::initializer_list<std::string_view> known) const {
+  // To be called when all that counts was read: of a misspelt key the rest would be left out.
+  void refuse_unread(std::initializer_list<std::string_view> others = {}) const {
     for (const auto& [key, value] : json_.object()) {
-      const bool is_known = std::find(known.begin(), known.end(), key) != known.end();
+      const bool is_known = std::find(read_.begin(), read_.end(), key) != read_.end() ||
+                            std::find(others.begin(), others.end(), key) != others.end();
       require(is_known, "{}: there is no key '{}'", place_, key);
     }
   }
 
   const Json& at(std::string_view key) const {
-    const Json* value = json_.find(key);
+    const Json* value = find(key);
     require(value != nullptr, "{}: '{}' is missing", place_, key);
     return *value;
   }
@@ -49,17 +51,17 @@ class JsonFields {
   // Not negative.
   double number(std::string_view key) const { return number_of(at(key), key); }
   double number_or(std::string_view key, double fallback) const {
-    const Json* value = json_.find(key);
+    const Json* value = find(key);
     return value == nullptr ? fallback : number_of(*value, key);
   }
   // From 0 to 2^31 - 1.
   int integer(std::string_view key) const { return integer_of(at(key), key); }
   int integer_or(std::string_view key, int fallback) const {
-    const Json* value = json_.find(key);
+    const Json* value = find(key);
     return value == nullptr ? fallback : integer_of(*value, key);
   }
   bool flag_or(std::string_view key, bool fallback) const {
-    const Json* value = json_.find(key);
+    const Json* value = find(key);
     if (value == nullptr) return fallback;
     require(std::holds_alternative<bool>(value->value()), "{}: '{}' must be true or false", place_,
             key);
@@ -75,6 +77,10 @@ class JsonFields {
   }
 
  private:
+  const Json* find(std::string_view key) const {
+    read_.push_back(key);
+    return json_.find(key);
+  }
   double number_of(const Json& value, std::string_view key) const {
     const bool any = std::holds_alternative<std::int64_t>(value.value()) ||
                      std::holds_alternative<double>(value.value());
@@ -86,6 +92,7 @@ class JsonFields {
 
   const Json& json_;
   std::string place_;
+  mutable std::vector<std::string_view> read_;  // keys that were asked for
 };
 
 // A JSON text of our own: an object with `version` 1 and `kind`.

@@ -151,8 +151,6 @@ std::string to_json(const Plan& plan) {
 Plan parse_plan(std::string_view text, std::string_view source) {
   const Json json = parse_versioned(text, source, kKind);
   const JsonFields fields(json, std::string(source));
-  fields.refuse_others(
-      {"kind", "version", "computation", "planner", "batch", "schedule", "chain", "stages"});
   Plan plan;
   plan.computation = fields.text("computation");
   plan.planner = fields.text("planner");
@@ -165,13 +163,13 @@ Plan parse_plan(std::string_view text, std::string_view source) {
   plan.chain = fields.flag_or("chain", false);
   for (const Json& each : fields.array("stages")) {
     const JsonFields stage(each, fmt::format("{}: stage {}", source, plan.stages.size()));
-    stage.refuse_others({"operators", "devices", "micro_batch", "in_flight", "recompute",
-                         "shard_optimizer", "run"});
     plan.stages.push_back({integers(stage, "operators"), integers(stage, "devices"),
                            stage.integer("micro_batch"), stage.integer("in_flight"),
                            stage.flag_or("recompute", false),
                            stage.flag_or("shard_optimizer", false), stage.integer_or("run", 1)});
+    stage.refuse_unread();
   }
+  fields.refuse_unread({"kind", "version"});
   return plan;
 }
 
