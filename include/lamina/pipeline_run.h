@@ -82,11 +82,11 @@ struct PipelineResult {
 };
 
 // Trains as train::train() does, batch for batch of the same samples; `task.options.micro_batch` is
-// what the planner shall take (0: it chooses), `threads` are those of each rank (0: the cores of
-// this process shared out; under MPI all of them are taken to share one machine). Checkpoints are
-// those of train() and do not depend on the plan. `watch` sees the log at rank 0. To be called by
-// all ranks. Throws what train() throws, kInvalidArgument for a plan that is not of this network,
-// batch and number of ranks, kExhausted where no plan fits the memory, and kUnsupported for bf16.
+// what the planner shall take (0: it chooses), `threads` are those of each rank (0: its part of the
+// cores that it may use, which are shared with the ranks of this machine that may use them, too).
+// Checkpoints are those of train() and do not depend on the plan. `watch` sees the log at rank 0.
+// To be called by all ranks. Throws what train() throws, kInvalidArgument for a plan that is not of
+// this network, batch and number of ranks, and kExhausted where no plan fits the memory.
 PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOptions& options,
                               Transport& transport, std::stop_token stop = {},
                               const std::function<void(const train::LogEntry&)>& watch = {});

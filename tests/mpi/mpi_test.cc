@@ -1,7 +1,11 @@
 // One rank of pipelines of random networks over MPI: every result equals the reference's bit for
 // bit. Started by mpirun; exit status 1 where something differs. With the argument "nccl", through
-// the NCCL transport, with shared memory in place of NCCL.
+// the NCCL transport, with shared memory in place of NCCL. With "sharing N", whether N ranks share
+// the processors.
 #include <fmt/core.h>
+
+#include <string>
+#include <string_view>
 
 #include "lamina/pipeline_run.h"
 #include "pipeline/comm/nccl_transport.h"
@@ -39,7 +43,7 @@ int differences(const test::Trial& trial, Transport& transport) {
 
 }  // namespace
 
-int main(int count, char**) {
+int main(int count, char** arguments) {
   int found = 0, ran = 0;
   const auto compare = [&](Transport& transport) {
     Rng rng(515);
@@ -55,6 +59,12 @@ int main(int count, char**) {
     }
     fmt::print("rank {}: {} pipelines, {} differences\n", transport.rank(), ran, found);
   };
+  if (count == 3 && std::string_view(arguments[1]) == "sharing") {
+    int sharing = 0;
+    run_mpi_rank([&](Transport& transport) { sharing = transport.sharing(); });
+    fmt::print("{} ranks share the processors\n", sharing);
+    return sharing == std::stoi(arguments[2]) ? 0 : 1;
+  }
   run_mpi_rank([&](Transport& transport) {
     if (count == 1) return compare(transport);
     SharedMemoryNccl calls(transport.rank());

@@ -19,6 +19,27 @@
 namespace lamina::pipeline {
 namespace {
 
+// The ranks of this machine whose processors are, in part at least, those of this rank: launchers
+// bind ranks to some of them, or leave them all.
+int ranks_sharing_processors() {
+  MPI_Comm machine = MPI_COMM_NULL;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine);
+  int ranks = 1;
+  MPI_Comm_size(machine, &ranks);
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  const bool known = sched_getaffinity(0, sizeof own, &own) == 0;
+  std::vector<cpu_set_t> sets(static_cast<std::size_t>(ranks));
+  MPI_Allgather(&own, sizeof own, MPI_BYTE, sets.data(), sizeof own, MPI_BYTE, machine);
+  MPI_Comm_free(&machine);
+  if (!known) return ranks;
+  return static_cast<int>(std::count_if(sets.begin(), sets.end(), [&](const cpu_set_t& other) {
+    cpu_set_t both;
+    CPU_AND(&both, &own, &other);
+    return CPU_COUNT(&both) > 0;
+  }));
+}
+
 class MpiTransport final : public Transport {
  public:
   MpiTransport() {
@@ -28,11 +49,13 @@ class MpiTransport final : public Transport {
     int known = 0;
     MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, static_cast<void*>(&bound), &known);
     if (known != 0) largest_tag_ = *bound;
+    sharing_ = ranks_sharing_processors();
   }
 
   int rank() const override { return rank_; }
   int ranks() const override { return ranks_; }
   int largest_tag() const override { return largest_tag_; }
+  int sharing() const override { return sharing_; }
 
   int send(int to, int tag, std::span<const std::byte> bytes) override {
     MPI_Request request = MPI_REQUEST_NULL;
@@ -106,6 +129,7 @@ class MpiTransport final : public Transport {
   int rank_ = 0;
   int ranks_ = 1;
   int largest_tag_ = 32767;  // what the standard promises
+  int sharing_ = 1;
   std::vector<MPI_Request> requests_;
   std::vector<int> free_;  // numbers of messages that are done
 };

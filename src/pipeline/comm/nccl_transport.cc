@@ -84,6 +84,7 @@ class NcclTransport final : public Transport {
   int rank() const override { return start_.rank(); }
   int ranks() const override { return start_.ranks(); }
   int largest_tag() const override { return std::numeric_limits<int>::max(); }
+  int sharing() const override { return start_.sharing(); }
 
   int send(int to, int tag, std::span<const std::byte> bytes) override {
     Open open{.is_send = true, .peer = to, .from = bytes};

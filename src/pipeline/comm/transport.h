@@ -17,6 +17,8 @@ class Transport {
   virtual int rank() const = 0;
   virtual int ranks() const = 0;
   virtual int largest_tag() const = 0;
+  // How many ranks, with this one, may run on this one's processors.
+  virtual int sharing() const = 0;
 
   // Start a message and return its number. The bytes stay where they are until is_done() or wait()
   // has said that it is done; then the number may be given to another message. A receive that is as

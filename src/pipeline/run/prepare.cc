@@ -44,14 +44,13 @@ void check_plan(const PreparedRun& run, const train::TrainTask& task) {
           run.plan.batch, task.options.batch);
 }
 
-void plan_at_root(PreparedRun& run, const train::TrainTask& task, const PipelineOptions& options) {
+void plan_at_root(PreparedRun& run, const train::TrainTask& task, const PipelineOptions& options,
+                  int threads) {
   run.plan = options.plan.empty() ? made_plan(run, task, options) : load_plan(options.plan);
   check_plan(run, task);
   if (options.profile) {
-    const auto ranks = static_cast<int>(run.cluster.devices.size());
     run.network.computation =
-        with_stage_times(run.network, run.plan, task.network.frozen,
-                         costs(options, threads_of_rank(task.options, ranks)));
+        with_stage_times(run.network, run.plan, task.network.frozen, costs(options, threads));
   }
   const Computation& computation = run.network.computation;
   run.schedule = make_schedule(computation, run.cluster, run.plan);
@@ -61,21 +60,21 @@ void plan_at_root(PreparedRun& run, const train::TrainTask& task, const Pipeline
 
 }  // namespace
 
-int threads_of_rank(const train::TrainOptions& options, int ranks) {
-  return options.threads > 0 ? options.threads : std::max(1, usable_cores() / ranks);
+int threads_of_rank(const train::TrainOptions& options, const Transport& transport) {
+  return options.threads > 0 ? options.threads : std::max(1, usable_cores() / transport.sharing());
 }
 
 PreparedRun prepare_run(const train::TrainTask& task, const PipelineOptions& options,
                         Transport& transport) {
   const bool root = transport.rank() == 0;
-  const int threads = threads_of_rank(task.options, transport.ranks());
+  const int threads = threads_of_rank(task.options, transport);
   PreparedRun run;
   run.network = graph_computation(task.network, root ? costs(options, threads) : no_time());
   run.cluster =
       uniform_cluster(transport.ranks(), options.memory_bytes,
                       {options.bandwidth_bytes_per_s, options.latency_s}, transport.ranks());
   if (root) {
-    plan_at_root(run, task, options);
+    plan_at_root(run, task, options, threads);
     for (int rank = 1; rank < transport.ranks(); ++rank) {
       send_text(transport, rank, kTag, to_json(run.plan));
       send_text(transport, rank, kTag, print_schedule(run.schedule));

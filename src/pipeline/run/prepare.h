@@ -20,8 +20,8 @@ struct PreparedRun {
   std::vector<double> planned_bytes;  // by rank; at rank 0
 };
 
-// As asked for, or an equal share of this process's cores.
-int threads_of_rank(const train::TrainOptions& options, int ranks);
+// As asked for, or an equal share of the cores that this rank may use.
+int threads_of_rank(const train::TrainOptions& options, const Transport& transport);
 
 // Rank 0 plans, the others are told. To be called by all ranks.
 PreparedRun prepare_run(const train::TrainTask& task, const PipelineOptions& options,

@@ -58,7 +58,7 @@ class RankTraining {
         options_(task.options),
         transport_(transport),
         watch_(watch),
-        run_options_{.threads = threads_of_rank(options_, transport.ranks())},
+        run_options_{.threads = threads_of_rank(options_, transport)},
         steps_(train::total_steps(options_, task.training.size())),
         prepared_(prepare_run(task, options, transport)),
         parameters_(train::initial_parameters(task.network, seed())),
