@@ -18,7 +18,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NETWORKS = {
     "candle-uno": "--small --steps 400 --batch 64 --micro-batch 8 --learning-rate 0.003",
-    "mmt": "--small --steps 400 --batch 64 --micro-batch 8 --learning-rate 0.003",
+    "mmt": "--small --samples 32768 --steps 400 --batch 64 --micro-batch 8 --learning-rate 0.003",
     "resnet": "--layers 1 --dataset fashion-mnist --epochs 3 --batch 64 --micro-batch 8 "
               "--optimizer momentum --nesterov --learning-rate 0.1 --warmup-steps 200 "
               "--schedule cosine --weight-decay 0.0005",

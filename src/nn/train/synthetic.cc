@@ -1,6 +1,8 @@
 // Made-up samples for the inputs of any network. Targets follow from the other inputs, so that
 // there is something to learn: a sample's score is a random weighted sum of its values, squashed to
-// (0, 1); a real target is the score, a class is the score's part of the classes.
+// (0, 1); a real target is the score, a class is the score's part of the classes. Values at the
+// same place of the last axis (features of tokens) have the same weight, so that networks that do
+// not know the order of tokens can learn it, too.
 #include <cmath>
 #include <unordered_map>
 
@@ -21,6 +23,7 @@ struct Source {
   bool target = false;
 
   std::int64_t elements() const { return rows * element_count(row); }
+  std::int64_t features() const { return row.empty() ? 1 : row.back(); }
 };
 
 bool is_target(std::string_view name) {
@@ -96,9 +99,9 @@ class Synthetic final : public Dataset {
     }
   }
 
-  // Weights of the score: one number for each place, the same for all samples.
-  double weight(std::size_t source, std::int64_t element) const {
-    return Rng(seed_).split(source + 1).split(static_cast<std::uint64_t>(element)).normal();
+  // Weights of the score: one number for each feature, the same for all samples.
+  double weight(std::size_t source, std::int64_t feature) const {
+    return Rng(seed_).split(source + 1).split(static_cast<std::uint64_t>(feature)).normal();
   }
 
   void draw(std::int64_t sample, Values& values) const {
@@ -114,10 +117,11 @@ class Synthetic final : public Dataset {
         const double value =
             whole ? static_cast<double>(rng.integer(0, source.limit - 1)) : rng.normal();
         values[s].push_back(value);
-        if (e >= kScored) continue;
+        const std::int64_t feature = e % source.features();
+        if (feature >= kScored) continue;
         const double centred =
             whole ? 3.4 * (value + 0.5) / static_cast<double>(source.limit) - 1.7 : value;
-        score += weight(s, e) * centred;
+        score += weight(s, feature) * centred;
         ++count;
       }
     }
@@ -136,7 +140,7 @@ class Synthetic final : public Dataset {
     }
   }
 
-  static constexpr std::int64_t kScored = 16;  // elements of an input that the score depends on
+  static constexpr std::int64_t kScored = 16;  // features of an input that the score depends on
 
   std::vector<Source> sources_;
   std::uint64_t seed_;
