@@ -17,9 +17,9 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NETWORKS = {
-    "candle-uno": "--small --steps 400 --batch 64 --micro-batch 8 --learning-rate 0.003",
-    "mmt": "--small --samples 32768 --steps 400 --batch 64 --micro-batch 8 --learning-rate 0.003",
-    "resnet": "--layers 1 --dataset fashion-mnist --epochs 3 --batch 64 --micro-batch 8 "
+    "candle-uno": "--small --steps 400 --batch 64 --learning-rate 0.003",
+    "mmt": "--small --samples 32768 --steps 400 --batch 64 --learning-rate 0.003",
+    "resnet": "--layers 1 --dataset fashion-mnist --epochs 3 --batch 64 "
               "--optimizer momentum --nesterov --learning-rate 0.1 --warmup-steps 200 "
               "--schedule cosine --weight-decay 0.0005",
 }
@@ -61,7 +61,8 @@ def main():
         for name in args.networks.split(","):
             plan, first = folder / f"{name}.plan", None
             for ranks in RANKS:
-                options = (["--planner", "chain", "--write-plan", plan] if first is None else
+                options = (["--planner", "chain", "--micro-batch", "8", "--write-plan", plan]
+                           if first is None else
                            ["--plan", folded(plan, ranks, folder / f"{name}_{ranks}.plan")])
                 report, losses = train(args, name, ranks, options, folder)
                 first = first or losses

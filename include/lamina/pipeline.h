@@ -209,6 +209,10 @@ std::vector<double> stage_memory(const Computation& computation, const Cluster& 
 std::vector<double> device_memory(const Computation& computation, const Cluster& cluster,
                                   const Plan& plan);
 
+// Throws kExhausted that names the first device that has less memory than it needs, by device: a
+// plan's device_memory().
+void check_memory(const Cluster& cluster, std::span<const double> bytes);
+
 // Planners, by the names of the command line. All but the first make chains of stages; plans of all
 // are judged by the same costs and the same simulator.
 enum class PlannerKind : std::uint8_t {

@@ -160,16 +160,30 @@ void check_transport(const TrainCommandOptions& options) {
           "--transport nccl is for ranks that are processes: give --ranks, or start with mpirun");
 }
 
+// Who trains: this process, ranks that it starts, or it is a rank itself.
+void check_ranks(const TrainCommandOptions& options) {
+  const TrainCommandOptions defaults;
+  require(!pipeline::is_started_by_mpi() ||
+              (options.ranks == 0 && options.restarts == 0 &&
+               options.launcher == defaults.launcher && options.devices == defaults.devices),
+          "--ranks, --restarts, --launcher and --devices start ranks: a launcher of MPI has "
+          "started this one");
+  require(options.ranks >= 0, "--ranks: expected at least 0, got {}", options.ranks);
+  require(options.ranks > 0 || options.restarts == 0, "--restarts is for --ranks");
+  require(options.ranks > 0 || options.launcher == defaults.launcher, "--launcher is for --ranks");
+  require(options.devices > 0, "--devices: expected at least 1, got {}", options.devices);
+  require(options.ranks == 0 || options.devices == defaults.devices,
+          "--devices are threads of this process, --ranks processes: give one of them");
+}
+
 int train_network(const TrainCommandOptions& options, Json& report) {
   require(options.svg.empty() || !options.train.log.empty(),
           "--svg draws what --log has written: give --log FILE too");
+  check_ranks(options);
   check_transport(options);
   if (pipeline::is_started_by_mpi()) return train_on_mpi(options, report);
   check_outputs(options);
-  require(options.ranks >= 0, "--ranks: expected at least 0, got {}", options.ranks);
   if (options.ranks > 0) return supervise_ranks(options, report);
-  require(options.restarts == 0, "--restarts is for --ranks");
-  require(options.devices > 0, "--devices: expected at least 1, got {}", options.devices);
   const bool alone = options.devices == 1 && options.pipeline.plan.empty();
   require(!alone || !is_for_pipelines(options),
           "planners, plans, schedules and traces are of pipelines: give --devices, --ranks or "

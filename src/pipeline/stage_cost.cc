@@ -1,6 +1,7 @@
 // What stages cost: seconds of their passes and bytes on their devices.
 #include <algorithm>
 
+#include "base/check.h"
 #include "lamina/pipeline.h"
 #include "pipeline/stage_graph.h"
 
@@ -139,6 +140,16 @@ std::vector<double> device_memory(const Computation& computation, const Cluster&
     }
   }
   return bytes;
+}
+
+void check_memory(const Cluster& cluster, std::span<const double> bytes) {
+  for (std::size_t d = 0; d < bytes.size(); ++d) {
+    const double has = cluster.devices.at(d).memory_bytes;
+    if (bytes[d] <= has) continue;
+    fail(ErrorCode::kExhausted,
+         "the plan does not fit: device {} may need {:.6g} MB and has {:.6g}", d, bytes[d] / 1e6,
+         has / 1e6);
+  }
 }
 
 }  // namespace lamina::pipeline

@@ -107,10 +107,11 @@ TEST_CASE("train: a full disk keeps the old checkpoint, from which the run goes 
     const Sandbox box;
     const std::string train =
         "train candle-uno --small --branches 2 --samples 32 --batch 8 --micro-batch 2 --threads 1 "
-        "--checkpoint-every 2 --devices " +
+        "--devices " +
         std::string(devices);
     REQUIRE(box.lamina(train + " --steps 6 --log $/whole.jsonl").status == 0);
-    const std::string saved = train + " --checkpoints $/saved --log $/log.jsonl";
+    const std::string saved =
+        train + " --checkpoints $/saved --checkpoint-every 2 --log $/log.jsonl";
     REQUIRE(box.lamina(saved + " --steps 2").status == 0);
     // Files of at most 8 kB: the checkpoint is longer, the log is not, and programs are compiled.
     const Outcome full = box.lamina(saved + " --steps 6 --resume", "ulimit -f 16; ");
@@ -158,6 +159,20 @@ TEST_CASE("train: what does not fit") {
   write_all(box.path("short.json"), plan.substr(0, plan.size() / 2));
   box.refuses(train + "--batch 8 --devices 2 --plan $/short.json", 2, "short.json");
   box.refuses(train + "--devices 2 --restarts 1", 2, "--restarts is for --ranks");
+  box.refuses(train + "--devices 2 --launcher srun", 2, "--launcher is for --ranks");
+  box.refuses(train + "--devices 2 --ranks 2", 2, "give one of them");
+  for (const char* option : {"--planner chain", "--pipeline-schedule split", "--recompute",
+                             "--shard-optimizer", "--micro-batch 4"}) {
+    box.refuses(train + "--batch 8 --devices 2 --plan $/plan.json " + option, 2,
+                "are for making a plan");
+  }
+  box.refuses(train + "--batch 8 --devices 2 --plan $/plan.json --memory 100", 5,
+              "the plan does not fit: device 0 may need");
+  for (const char* devices : {"1", "2"}) {
+    for (const char* option : {"--keep 3", "--checkpoint-every 4"}) {
+      box.refuses(train + option + " --devices " + devices, 2, "say where the checkpoints are");
+    }
+  }
   box.refuses("train nothing.lam", 3, "nothing.lam");
   box.refuses(train + "--device tpu", 3, "no device 'tpu'");
   box.refuses(train + "--devices 2 --device tpu", 3, "no device 'tpu'");
@@ -177,6 +192,17 @@ TEST_CASE("train: what does not fit") {
   // Said before anything is trained.
   box.refuses("train candle-uno --small --devices 2 --trace $/absent/trace.json", 6, "absent");
   box.refuses("train candle-uno --small --ranks -1", 2, "--ranks: expected at least 0");
+}
+
+TEST_CASE("train: a rank that MPI started starts no others") {
+  const Sandbox box;
+  const std::string train = "train candle-uno --small --samples 32 --steps 2 ";
+  for (const char* option :
+       {"--ranks 2", "--restarts 5", "--launcher srun", "--devices 4", "--devices 0"}) {
+    const Outcome outcome = box.lamina(train + option, "OMPI_COMM_WORLD_SIZE=2 ");
+    CHECK(outcome.status == 2);
+    CHECK(outcome.err.find("a launcher of MPI has started this one") != std::string::npos);
+  }
 }
 
 TEST_CASE("train and simulate: plans that are none of this network") {

@@ -18,6 +18,11 @@ void check_options(const TrainOptions& options) {
           "micro_batch {} does not divide the batch of {}", options.micro_batch, options.batch);
   require(options.checkpoint_every > 0, "checkpoint_every {}: expected at least 1",
           options.checkpoint_every);
+  require(options.keep > 0, "keep {}: expected at least 1", options.keep);
+  const TrainOptions defaults;
+  require(!options.checkpoints.empty() || (options.checkpoint_every == defaults.checkpoint_every &&
+                                           options.keep == defaults.keep),
+          "checkpoint_every and keep: say where the checkpoints are");
   require(options.test_every >= 0, "test_every {}: expected at least 0", options.test_every);
   require(!options.resume || !options.checkpoints.empty(), "resume: say where the checkpoints are");
   if (options.resume || !std::filesystem::exists(options.checkpoints)) return;

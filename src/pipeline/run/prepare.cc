@@ -48,6 +48,8 @@ void plan_at_root(PreparedRun& run, const train::TrainTask& task, const Pipeline
                   int threads) {
   run.plan = options.plan.empty() ? made_plan(run, task, options) : load_plan(options.plan);
   check_plan(run, task);
+  run.planned_bytes = device_memory(run.network.computation, run.cluster, run.plan);
+  check_memory(run.cluster, run.planned_bytes);
   if (options.profile) {
     run.network.computation =
         with_stage_times(run.network, run.plan, task.network.frozen, costs(options, threads));
@@ -55,7 +57,6 @@ void plan_at_root(PreparedRun& run, const train::TrainTask& task, const Pipeline
   const Computation& computation = run.network.computation;
   run.schedule = make_schedule(computation, run.cluster, run.plan);
   run.predicted_s = simulate(computation, run.cluster, run.plan, run.schedule).iteration_s;
-  run.planned_bytes = device_memory(computation, run.cluster, run.plan);
 }
 
 }  // namespace

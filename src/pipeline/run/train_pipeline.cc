@@ -27,10 +27,24 @@ using Watch = std::function<void(const train::LogEntry&)>;
 
 constexpr int kRunTag = 0;  // between iterations; those of Update are over then
 
-void check_for_ranks(const train::TrainOptions& options, bool profile) {
+// What a plan says already.
+void check_planning(const train::TrainOptions& options, const PipelineOptions& pipeline) {
+  if (pipeline.plan.empty()) return;
+  const PipelineOptions defaults;
+  require(pipeline.planner == defaults.planner &&
+              pipeline.pipeline_schedule == defaults.pipeline_schedule &&
+              pipeline.recompute == defaults.recompute &&
+              pipeline.shard_optimizer == defaults.shard_optimizer && options.micro_batch == 0,
+          "planner, pipeline_schedule, recompute, shard_optimizer and micro_batch are for making a "
+          "plan: '{}' is one",
+          pipeline.plan);
+}
+
+void check_for_ranks(const train::TrainOptions& options, const PipelineOptions& pipeline) {
   train::check_options(options);
+  check_planning(options, pipeline);
   find_device(options.device);
-  if (profile && options.device != "cpu") {
+  if (pipeline.profile && options.device != "cpu") {
     fail(ErrorCode::kUnsupported, "profile: costs are measured on the device cpu, not on '{}'",
          options.device);
   }
@@ -286,7 +300,7 @@ int rank_of(const Transport& transport) { return transport.rank(); }
 PipelineResult train_pipeline(const train::TrainTask& task, const PipelineOptions& options,
                               Transport& transport, std::stop_token stop, const Watch& watch) {
   train::validate(task.network);
-  check_for_ranks(task.options, options.profile);
+  check_for_ranks(task.options, options);
   if (!task.options.bf16) return RankTraining(task, options, transport, watch).run(stop);
   const train::Network rounded = train::in_bf16(task.network);
   const train::TrainTask own{rounded,        task.training,      task.test,
