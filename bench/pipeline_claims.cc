@@ -152,7 +152,9 @@ constexpr int kMostOperators = 33;
 
 Computation computation_of(const train::Network& network, std::string name) {
   Computation result =
-      merge_neighbours(graph_computation(network, modelled(kV100)).computation, kMostOperators)
+      merge_neighbours(
+          graph_computation(network, modelled(kV100), {.packs = kV100.packs}).computation,
+          kMostOperators)
           .computation;
   result.name = std::move(name);
   // As in the paper, whose time per sample has no part for it.

@@ -266,6 +266,7 @@ struct DeviceRates {
   double flops_per_s = 0.0;
   double bytes_per_s = 0.0;  // of its memory
   double launch_s = 0.0;     // before a pass does anything
+  bool packs = false;        // keeps weights packed, too, as the cpu device does
 };
 // From a description of a processor or a GPU (docs/formats.md), all cores together, in f32. Throws
 // kInvalidArgument that names the file and the key, kNotFound, kIo.
@@ -279,10 +280,11 @@ PassTime modelled(const DeviceRates& rates);
 // once.
 PassTime measured(const RunOptions& options = {});
 
-// Samples of the two passes whose times make an operator's fixed time and its rates.
-struct PassSizes {
+struct PassOptions {
+  // Samples of the two passes whose times make an operator's fixed time and its rates.
   std::int64_t small = 1;
   std::int64_t large = 32;
+  bool packs = true;  // DeviceRates::packs: whether those of weights take memory
 };
 // The network's nodes by operators: about one for each product, with the light nodes around it, so
 // that branches stay apart (src/pipeline/from_graph.h). Passes are those that a pipeline runs when
@@ -291,7 +293,7 @@ struct PassSizes {
 // others' passes read that. The optimiser's step is that of AdamW. Frozen weights have no gradient,
 // but count as parameters like others.
 GraphComputation graph_computation(const train::Network& network, const PassTime& seconds,
-                                   const PassSizes& passes = {});
+                                   const PassOptions& passes = {});
 // The network's computation with the times of the passes that the stages of a plan run, shared out
 // to their operators: for simulating this plan; other plans have other passes.
 Computation with_stage_times(const GraphComputation& network, const Plan& plan,
@@ -300,6 +302,6 @@ Computation with_stage_times(const GraphComputation& network, const Plan& plan,
 // weights only where there are any), and all that is computed is kept. A sample is a run, or one of
 // the only named size. Throws kInvalidArgument that lists the named sizes when there are several.
 GraphComputation graph_computation(const Graph& model, const PassTime& seconds,
-                                   const PassSizes& passes = {});
+                                   const PassOptions& passes = {});
 
 }  // namespace lamina::pipeline

@@ -18,23 +18,31 @@ bool is_model(const std::string& path) {
          std::filesystem::is_directory(path, ignored);
 }
 
-PassTime costs(const PlanInputOptions& options, Json& report) {
+struct Costs {
+  PassTime seconds;
+  PassOptions passes;
+};
+
+Costs costs(const PlanInputOptions& options, Json& report) {
   RunOptions run;
   run.threads = options.threads;
   if (options.profile) {
     require(options.machine.empty(), "--profile measures here: it has no use for --machine");
     report["costs"] = "measured";
-    return measured(run);
+    return {measured(run), options.passes};
   }
   const DeviceRates rates =
       options.machine.empty() ? this_device_rates(run) : load_device_rates(options.machine);
   report["costs"] = "modelled";
   report["machine"] = rates.name;
-  return modelled(rates);
+  PassOptions passes = options.passes;
+  passes.packs = rates.packs;
+  return {modelled(rates), passes};
 }
 
 PlanInput of_network(const train::Network& network, const PlanInputOptions& options, Json& report) {
-  return {graph_computation(network, costs(options, report), options.passes), network.frozen, true};
+  const auto [seconds, passes] = costs(options, report);
+  return {graph_computation(network, seconds, passes), network.frozen, true};
 }
 
 PlanInput of_graph(const PlanInputOptions& options, Json& report) {
@@ -54,7 +62,8 @@ PlanInput of_graph(const PlanInputOptions& options, Json& report) {
   report["input"] = "model";
   fmt::print("{}: has no loss; each gradient is taken to cost what the forward pass does\n",
              options.input);
-  return {graph_computation(graph, costs(options, report), options.passes), {}, false};
+  const auto [seconds, passes] = costs(options, report);
+  return {graph_computation(graph, seconds, passes), {}, false};
 }
 
 }  // namespace
@@ -70,7 +79,7 @@ PlanInput load_plan_input(const PlanInputOptions& options, Json& report) {
   }
   if (is_model_file) return of_graph(options, report);
   require(options.network.frozen.empty(), "--frozen: '{}' has costs already", options.input);
-  const PassSizes sizes;
+  const PassOptions sizes;
   const bool measures = options.profile || options.threads != 0 || !options.machine.empty() ||
                         options.passes.small != sizes.small || options.passes.large != sizes.large;
   require(!measures, "'{}' has costs already: there is nothing to measure, nor a machine to model",

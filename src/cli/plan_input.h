@@ -22,7 +22,7 @@ struct PlanInputOptions {
   std::string machine;
   bool profile = false;
   int threads = 0;
-  pipeline::PassSizes passes;
+  pipeline::PassOptions passes;
   double profile_batch = 1.0;
 
   template <class Self, class Visit>

@@ -78,7 +78,7 @@ bool are_nested(const std::map<int, std::set<Value>>& read) {
 // What training and inference share.
 class Builder {
  public:
-  Builder(const Graph& graph, const PassTime& seconds, const PassSizes& passes)
+  Builder(const Graph& graph, const PassTime& seconds, const PassOptions& passes)
       : samples_(samples_name(graph)), seconds_(seconds), passes_(passes) {
     require(passes.small > 0 && passes.large > passes.small && passes.large <= INT32_MAX,
             "passes of {} and {} samples: expected a small and a larger number", passes.small,
@@ -156,7 +156,7 @@ class Builder {
 
   std::string samples_;
   const PassTime& seconds_;
-  PassSizes passes_;
+  PassOptions passes_;
   GraphComputation made_;
   std::vector<Boundary> boundaries_;  // of operators
 
@@ -225,7 +225,7 @@ Graph update_pass(std::int64_t parameters) {
 
 class TrainingBuilder : public Builder {
  public:
-  TrainingBuilder(const train::Network& network, const PassTime& seconds, const PassSizes& passes)
+  TrainingBuilder(const train::Network& network, const PassTime& seconds, const PassOptions& passes)
       : Builder(network.graph, seconds, passes), network_(network) {}
 
   GraphComputation build() {
@@ -329,8 +329,8 @@ class TrainingBuilder : public Builder {
     const Held most[] = {held(large.whole), held(large.split)};
     op.workspace_bytes =
         std::max(most[0].workspace, most[1].workspace) / static_cast<double>(passes_.large);
-    op.fixed_bytes =
-        std::max(least[0].workspace, least[1].workspace) + std::max(most[0].packs, most[1].packs);
+    op.fixed_bytes = std::max(least[0].workspace, least[1].workspace) +
+                     (passes_.packs ? std::max(most[0].packs, most[1].packs) : 0.0);
   }
 
   // What goes from the input gradient to the weight gradient of a pass.
@@ -411,7 +411,7 @@ class InferenceBuilder : public Builder {
 }  // namespace
 
 GraphComputation graph_computation(const train::Network& network, const PassTime& seconds,
-                                   const PassSizes& passes) {
+                                   const PassOptions& passes) {
   train::validate(network);
   // Stages run in the layout in which convolutions and their gradients are fast.
   std::optional<ChannelsLast> moved = channels_last(network.graph);
@@ -421,7 +421,7 @@ GraphComputation graph_computation(const train::Network& network, const PassTime
 }
 
 GraphComputation graph_computation(const Graph& model, const PassTime& seconds,
-                                   const PassSizes& passes) {
+                                   const PassOptions& passes) {
   validate(model);
   return InferenceBuilder(model, seconds, passes).build();
 }

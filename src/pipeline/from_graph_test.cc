@@ -66,6 +66,19 @@ graph two[N](x: f32[N, 4], weight a: f32[4, 8], weight b: f32[8], weight c: f32[
 
 }  // namespace
 
+TEST_CASE("packs of weights take memory where the device has them") {
+  const PassTime seconds = one_second_each;
+  const Computation with = graph_computation(two_products(), seconds, {.packs = true}).computation;
+  const Computation none = graph_computation(two_products(), seconds, {.packs = false}).computation;
+  REQUIRE(with.operators.size() == none.operators.size());
+  for (std::size_t i = 0; i < with.operators.size(); ++i) {
+    Operator op = with.operators[i];
+    CHECK(op.fixed_bytes > none.operators[i].fixed_bytes);
+    op.fixed_bytes = none.operators[i].fixed_bytes;
+    CHECK(op == none.operators[i]);
+  }
+}
+
 TEST_CASE("two products: every cost by hand") {
   const GraphComputation made = graph_computation(two_products(), one_second_each, {1, 3});
   const Computation& net = made.computation;

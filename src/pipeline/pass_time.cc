@@ -16,7 +16,7 @@ namespace {
 
 DeviceRates rates_of(const CpuMachine& machine) {
   return {machine.name, machine.flops_f32 * machine.cores, machine.all_cores_bytes_per_second,
-          machine.launch_seconds};
+          machine.launch_seconds, true};
 }
 
 }  // namespace
