@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -54,10 +55,20 @@ std::map<int, pid_t> rank_processes(const std::string& folder) {
   return found;
 }
 
+void await_stop(pid_t process) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const std::filesystem::path status = "/proc/" + std::to_string(process) + "/status";
+  while (text_of(status).find("State:\tT") == std::string::npos) {
+    REQUIRE(std::chrono::steady_clock::now() < until);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 struct Run {
   TemporaryFolder folder;
   std::string log = folder.file("log.jsonl");
   std::string report = folder.file("report.json");
+  std::string checkpoints = folder.file("checkpoints");
 
   pid_t start(const std::vector<std::string>& more, int steps = kSteps) const {
     const char* program = std::getenv("LAMINA_PROGRAM");
@@ -79,7 +90,7 @@ struct Run {
                                       "--planner",
                                       "chain",
                                       "--checkpoints",
-                                      folder.file("checkpoints"),
+                                      checkpoints,
                                       "--log",
                                       log,
                                       "--json",
@@ -112,18 +123,34 @@ struct Run {
     if (!std::filesystem::exists(log)) return 0;
     return static_cast<int>(losses().size());
   }
+  // Returns soon after so many steps.
+  void await(int steps) const {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(120);
+    while (steps_so_far() < steps) {
+      REQUIRE(std::chrono::steady_clock::now() < until);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
+  Json::Array attempts() const { return Json::parse(read_file(report)).at("attempts").array(); }
 };
 
-// The processes of this many ranks, after `step` steps.
-std::map<int, pid_t> ranks_after(const Run& run, int step, std::size_t ranks) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(120);
-  while (run.steps_so_far() < step) {
-    REQUIRE(std::chrono::steady_clock::now() < until);
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
+// The ranks of a run that has begun: looking for them takes longer than many steps, and so comes
+// first. Empty where the run was over before.
+std::map<int, pid_t> started_ranks(const Run& run, std::size_t ranks) {
+  run.await(1);
   std::map<int, pid_t> found = rank_processes(run.folder.path());
-  REQUIRE(found.size() == ranks);
+  if (found.size() != ranks) found.clear();
   return found;
+}
+
+// A run of two ranks of which one is killed after `step` steps. False: it was over before.
+bool is_killed(const Run& run, int step, int rank) {
+  const pid_t process = run.start({"--ranks", "2", "--restarts", "2"});
+  const std::map<int, pid_t> ranks = started_ranks(run, 2);
+  run.await(step);
+  if (!ranks.empty()) ::kill(ranks.at(rank), SIGKILL);
+  CHECK(Run::wait(process) == 0);
+  return run.attempts().size() > 1;
 }
 
 void check_killed_runs(int runs, std::uint64_t seed) {
@@ -132,19 +159,19 @@ void check_killed_runs(int runs, std::uint64_t seed) {
   const std::vector<double> want = whole.losses();
   REQUIRE(want.size() == kSteps);
   Rng rng(seed);
-  for (int i = 0; i < runs; ++i) {
+  int killed = 0;
+  for (int i = 0; i < 2 * runs && killed < runs; ++i) {
     const int step = static_cast<int>(rng.integer(1, kSteps - 20));
     CAPTURE(step);
     const Run run;
-    const pid_t process = run.start({"--ranks", "2", "--restarts", "2"});
-    ::kill(ranks_after(run, step, 2).at(static_cast<int>(rng.integer(0, 1))), SIGKILL);
-    CHECK(Run::wait(process) == 0);
+    if (!is_killed(run, step, static_cast<int>(rng.integer(0, 1)))) continue;
+    ++killed;
     CHECK(run.losses() == want);
-    const Json report = Json::parse(read_file(run.report));
-    CHECK(report.at("attempts").array().size() == 2);
-    CHECK(report.at("attempts").array()[0].at("exit_status").integer() != 0);
-    CHECK(report.at("steps").integer() == kSteps);
+    CHECK(run.attempts().size() == 2);
+    CHECK(run.attempts()[0].at("exit_status").integer() != 0);
+    CHECK(Json::parse(read_file(run.report)).at("steps").integer() == kSteps);
   }
+  CHECK(killed == runs);
 }
 
 }  // namespace
@@ -177,7 +204,9 @@ TEST_CASE("what cannot be started again is planned around") {
                           << "exec mpirun --oversubscribe --allow-run-as-root \"$@\"\n";
   const pid_t process =
       run.start({"--ranks", "4", "--restarts", "3", "--launcher", "sh " + launcher});
-  const std::map<int, pid_t> ranks = ranks_after(run, 10, 4);
+  const std::map<int, pid_t> ranks = started_ranks(run, 4);
+  REQUIRE(ranks.size() == 4);
+  run.await(10);
   std::ofstream(most) << 2;
   ::kill(ranks.at(2), SIGKILL);
   REQUIRE(Run::wait(process) == 0);
@@ -204,15 +233,28 @@ TEST_CASE("ranks that cannot write a checkpoint go on from the one before") {
   REQUIRE(Run::wait(whole.start({"--devices", "2"})) == 0);
   const Run run;
   const pid_t process = run.start({"--ranks", "2", "--restarts", "1"});
+  const std::map<int, pid_t> ranks = started_ranks(run, 2);
+  REQUIRE(ranks.size() == 2);
+  const pid_t writer = ranks.at(0);
+  // Between checkpoints, which come right after every fourth step.
+  int step = 6;
+  for (run.await(step);; run.await(step + 1)) {
+    REQUIRE(::kill(writer, SIGSTOP) == 0);
+    await_stop(writer);
+    step = run.steps_so_far();
+    if (step % 4 != 0) break;
+    REQUIRE(::kill(writer, SIGCONT) == 0);
+  }
+  const std::optional<std::string> before = train::latest_checkpoint(run.checkpoints);
+  REQUIRE(before.has_value());
   // The limit of a file's size makes writes fail as a full disk does. The log is shorter.
   const struct rlimit tight { 1 << 16, RLIM_INFINITY };
-  const pid_t writer = ranks_after(run, 6, 2).at(0);
   REQUIRE(::prlimit(writer, RLIMIT_FSIZE, &tight, nullptr) == 0);
+  REQUIRE(::kill(writer, SIGCONT) == 0);
   CHECK(Run::wait(process) == 0);
   CHECK(run.losses() == whole.losses());
-  const Json report = Json::parse(read_file(run.report));
-  const Json::Array& attempts = report.at("attempts").array();
+  const Json::Array attempts = run.attempts();
   REQUIRE(attempts.size() == 2);
   CHECK(attempts[0].at("exit_status").integer() == exit_status(ErrorCode::kIo));
-  CHECK(attempts[1].at("checkpoint").text().find("step_000000") != std::string::npos);
+  CHECK(attempts[1].at("checkpoint").text() == *before);
 }
