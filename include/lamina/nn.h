@@ -60,8 +60,8 @@ struct MmtConfig {
 train::Network mmt(const MmtConfig& config = {});
 
 // A recommendation model (arXiv:1906.00091): branches of linear layers over "dense_<i>" [N, width],
-// bags of rows of tables, picked by "ids_<i>" i64[N, bag] and concatenated (or added up), all
-// concatenated, linear layers over that, and one number, whose logistic loss is against "clicks"
+// bags of rows of tables, picked by "ids_<i>" i64[N, bag] and concatenated, all concatenated,
+// linear layers over that, and one number, whose logistic loss is against "clicks"
 // [N, 1].
 struct DlrmConfig {
   int dense_branches = 7;
@@ -72,7 +72,6 @@ struct DlrmConfig {
   std::int64_t rows = 1'000'000;  // of each table
   std::int64_t columns = 64;
   std::int64_t bag = 100;
-  bool sum_bags = false;
 };
 train::Network dlrm(const DlrmConfig& config = {});
 

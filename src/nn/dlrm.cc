@@ -12,7 +12,6 @@ Value bag_of(Layers& layers, const DlrmConfig& config, int table) {
   const Value ids = layers.input(fmt::format("ids_{}", table), DType::kI64, {config.bag});
   const Value rows =
       layers.embedding(ids, fmt::format("table_{}", table), config.rows, config.columns);
-  if (config.sum_bags) return layers.graph().add("sum", {rows}, {{"axes", Dims{1}}});
   return layers.reshape(rows, {Layers::samples(), config.bag * config.columns});
 }
 
