@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -31,7 +32,7 @@ class SharedMemoryNccl final : public NcclCalls {
   void enter() override {}
 
   std::byte* allocate_host(std::size_t bytes) override { return allocate(bytes); }
-  void release_host(std::byte* memory) override { release(memory); }
+  void release_host(std::byte* memory) noexcept override { release(memory); }
   std::byte* allocate(std::size_t bytes) override {
     const std::scoped_lock lock(mutex_);
     std::vector<std::byte> memory(bytes);
@@ -39,7 +40,7 @@ class SharedMemoryNccl final : public NcclCalls {
     memory_.emplace(address, std::move(memory));
     return address;
   }
-  void release(std::byte* memory) override {
+  void release(std::byte* memory) noexcept override {
     const std::scoped_lock lock(mutex_);
     memory_.erase(memory);
   }
@@ -48,7 +49,7 @@ class SharedMemoryNccl final : public NcclCalls {
     const std::scoped_lock lock(mutex_);
     return &streams_.emplace_back();
   }
-  void release_stream(Handle) override {}
+  void release_stream(Handle) noexcept override {}
   void copy_in(Handle stream, std::byte* to, const std::byte* from, std::size_t bytes) override {
     queue(stream, [=] { return std::memcpy(to, from, bytes) == to; });
   }
@@ -94,11 +95,13 @@ class SharedMemoryNccl final : public NcclCalls {
     const auto* asked = static_cast<Event*>(event);
     Stream& stream = *asked->stream;
     while (!stream.empty() && stream.front()()) stream.pop_front();
-    if (!asked->happened) return false;
-    events_.remove_if([&](const Event& each) { return &each == asked; });
-    return true;
+    return asked->happened;
   }
-  void drop_event(Handle) override {}
+  // One that has not happened goes with its stream, which would still set it.
+  void release_event(Handle event) noexcept override {
+    const std::scoped_lock lock(mutex_);
+    events_.remove_if([&](const Event& each) { return &each == event && each.happened; });
+  }
 
   std::string make_id() override {
     return "/lamina-test-" + std::to_string(::getpid()) + "-" + std::to_string(ids_++);
@@ -111,12 +114,18 @@ class SharedMemoryNccl final : public NcclCalls {
     lamina::check(memory != MAP_FAILED, "no shared memory");
     auto* wire = static_cast<Wire*>(memory);
     ++wire->ends;
-    while (wire->ends < 2) ::usleep(100);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (wire->ends < 2) {
+      lamina::check(std::chrono::steady_clock::now() < until, "the other rank does not connect");
+      ::usleep(100);
+    }
     if (sends) ::shm_unlink(id.c_str());
     return wire;
   }
   void check(Handle) override {}
-  void disconnect(Handle communicator, bool) override { ::munmap(communicator, sizeof(Wire)); }
+  void disconnect(Handle communicator, bool) noexcept override {
+    ::munmap(communicator, sizeof(Wire));
+  }
 
  private:
   static constexpr std::size_t kMost = 1 << 20;

@@ -19,11 +19,9 @@
 namespace lamina::pipeline {
 namespace {
 
-// The ranks of this machine whose processors are, in part at least, those of this rank: launchers
-// bind ranks to some of them, or leave them all.
-int ranks_sharing_processors() {
-  MPI_Comm machine = MPI_COMM_NULL;
-  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine);
+// The ranks of `machine` whose processors are, in part at least, those of this rank: launchers bind
+// ranks to some of them, or leave them all.
+int ranks_sharing_processors(MPI_Comm machine) {
   int ranks = 1;
   MPI_Comm_size(machine, &ranks);
   cpu_set_t own;
@@ -31,7 +29,6 @@ int ranks_sharing_processors() {
   const bool known = sched_getaffinity(0, sizeof own, &own) == 0;
   std::vector<cpu_set_t> sets(static_cast<std::size_t>(ranks));
   MPI_Allgather(&own, sizeof own, MPI_BYTE, sets.data(), sizeof own, MPI_BYTE, machine);
-  MPI_Comm_free(&machine);
   if (!known) return ranks;
   return static_cast<int>(std::count_if(sets.begin(), sets.end(), [&](const cpu_set_t& other) {
     cpu_set_t both;
@@ -49,13 +46,18 @@ class MpiTransport final : public Transport {
     int known = 0;
     MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, static_cast<void*>(&bound), &known);
     if (known != 0) largest_tag_ = *bound;
-    sharing_ = ranks_sharing_processors();
+    MPI_Comm machine = MPI_COMM_NULL;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine);
+    MPI_Comm_rank(machine, &place_on_machine_);
+    sharing_ = ranks_sharing_processors(machine);
+    MPI_Comm_free(&machine);
   }
 
   int rank() const override { return rank_; }
   int ranks() const override { return ranks_; }
   int largest_tag() const override { return largest_tag_; }
   int sharing() const override { return sharing_; }
+  int place_on_machine() const override { return place_on_machine_; }
 
   int send(int to, int tag, std::span<const std::byte> bytes) override {
     MPI_Request request = MPI_REQUEST_NULL;
@@ -130,6 +132,7 @@ class MpiTransport final : public Transport {
   int ranks_ = 1;
   int largest_tag_ = 32767;  // what the standard promises
   int sharing_ = 1;
+  int place_on_machine_ = 0;
   std::vector<MPI_Request> requests_;
   std::vector<int> free_;  // numbers of messages that are done
 };

@@ -53,15 +53,15 @@ struct Library {
 
 class GpuNccl final : public NcclCalls {
  public:
-  // GPUs of a machine are dealt out to the ranks.
-  explicit GpuNccl(int rank) {
+  explicit GpuNccl(const Transport& start) {
     int count = 0;
     const cudaError_t code = cudaGetDeviceCount(&count);
     if (code != cudaSuccess || count == 0) {
-      fail(ErrorCode::kNotFound, "NCCL needs a GPU for each rank; rank {} finds none{}{}", rank,
-           code == cudaSuccess ? "" : ": ", code == cudaSuccess ? "" : cudaGetErrorString(code));
+      fail(ErrorCode::kNotFound, "NCCL needs a GPU for each rank; rank {} finds none{}{}",
+           start.rank(), code == cudaSuccess ? "" : ": ",
+           code == cudaSuccess ? "" : cudaGetErrorString(code));
     }
-    device_ = rank % count;
+    device_ = gpu_of(start, count);
   }
 
   std::string gpu() const override {
@@ -79,20 +79,20 @@ class GpuNccl final : public NcclCalls {
     succeeded(cudaMallocHost(&memory, bytes), "cudaMallocHost");
     return static_cast<std::byte*>(memory);
   }
-  void release_host(std::byte* memory) override { cudaFreeHost(memory); }
+  void release_host(std::byte* memory) noexcept override { cudaFreeHost(memory); }
   std::byte* allocate(std::size_t bytes) override {
     void* memory = nullptr;
     succeeded(cudaMalloc(&memory, bytes), "cudaMalloc");
     return static_cast<std::byte*>(memory);
   }
-  void release(std::byte* memory) override { cudaFree(memory); }
+  void release(std::byte* memory) noexcept override { cudaFree(memory); }
 
   Handle make_stream() override {
     cudaStream_t stream = nullptr;
     succeeded(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
     return stream;
   }
-  void release_stream(Handle stream) override {
+  void release_stream(Handle stream) noexcept override {
     cudaStreamDestroy(static_cast<cudaStream_t>(stream));
   }
   void copy_in(Handle stream, std::byte* to, const std::byte* from, std::size_t bytes) override {
@@ -124,10 +124,11 @@ class GpuNccl final : public NcclCalls {
     const cudaError_t code = cudaEventQuery(static_cast<cudaEvent_t>(event));
     if (code == cudaErrorNotReady) return false;
     succeeded(code, "cudaEventQuery");
-    drop_event(event);
     return true;
   }
-  void drop_event(Handle event) override { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
+  void release_event(Handle event) noexcept override {
+    cudaEventDestroy(static_cast<cudaEvent_t>(event));
+  }
 
   std::string make_id() override {
     ncclUniqueId id;
@@ -152,7 +153,7 @@ class GpuNccl final : public NcclCalls {
     succeeded(nccl_.state(static_cast<ncclComm_t>(communicator), &state), "ncclCommGetAsyncError");
     succeeded(state, "NCCL");
   }
-  void disconnect(Handle communicator, bool abort) override {
+  void disconnect(Handle communicator, bool abort) noexcept override {
     (abort ? nccl_.abort : nccl_.destroy)(static_cast<ncclComm_t>(communicator));
   }
 
@@ -179,7 +180,7 @@ class GpuNccl final : public NcclCalls {
 }  // namespace
 
 void run_nccl_rank(Transport& start, const std::function<void(Transport&)>& body) {
-  GpuNccl calls(start.rank());
+  GpuNccl calls(start);
   run_on_nccl(start, calls, body);
 }
 

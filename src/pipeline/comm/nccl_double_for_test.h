@@ -83,21 +83,27 @@ class EmulatedNccl final : public NcclCalls {
       stream.changed.wait(lock, [&] { return stream.queue.empty() && !stream.busy; });
     }
   }
-  // Memory, streams and events that were not released.
+  // From now on the rank's GPU does not answer to threads that enter.
+  void lose_gpu() { lost_ = true; }
+  // The call of connect() with this number, from 0, fails.
+  void fail_connection(std::size_t number) { failing_ = number; }
+  // Memory, streams, events and communicators that were not released.
   std::size_t left_over() const {
-    return host_.size() + memory_.size() + streams_.size() + events_.size();
+    return host_.size() + memory_.size() + streams_.size() + events_.size() + ends_.size() -
+           disconnected_;
   }
 
   std::string gpu() const override { return gpu_; }
   void enter() override {
+    if (lost_) fail(ErrorCode::kIo, "cudaSetDevice: the GPU is lost");
     const std::scoped_lock lock(mutex_);
     threads_.insert(std::this_thread::get_id());
   }
 
   std::byte* allocate_host(std::size_t bytes) override { return take(host_, bytes); }
-  void release_host(std::byte* memory) override { give_back(host_, memory); }
+  void release_host(std::byte* memory) noexcept override { give_back(host_, memory); }
   std::byte* allocate(std::size_t bytes) override { return take(memory_, bytes); }
-  void release(std::byte* memory) override { give_back(memory_, memory); }
+  void release(std::byte* memory) noexcept override { give_back(memory_, memory); }
 
   Handle make_stream() override {
     check_entered();
@@ -106,7 +112,7 @@ class EmulatedNccl final : public NcclCalls {
     stream.thread = std::jthread([this, &stream](std::stop_token stop) { work(stream, stop); });
     return &stream;
   }
-  void release_stream(Handle handle) override {
+  void release_stream(Handle handle) noexcept override {
     streams_.remove_if([&](Stream& stream) {
       if (&stream != handle) return false;
       {
@@ -170,11 +176,9 @@ class EmulatedNccl final : public NcclCalls {
   }
   bool is_done(Handle event) override {
     check_entered();
-    if (!**static_cast<Event*>(event)) return false;
-    drop_event(event);
-    return true;
+    return **static_cast<Event*>(event);
   }
-  void drop_event(Handle event) override {
+  void release_event(Handle event) noexcept override {
     const std::scoped_lock lock(mutex_);
     events_.remove_if([&](const Event& each) { return &each == event; });
   }
@@ -185,6 +189,7 @@ class EmulatedNccl final : public NcclCalls {
   }
   Handle connect(const std::string& id, bool sends) override {
     std::unique_lock lock(links_.mutex_);
+    if (ends_.size() == failing_) fail(ErrorCode::kIo, "ncclCommInitRank: no memory");
     EmulatedLinks::Communicator& shared = links_.communicators_[id];
     (sends ? shared.sender : shared.receiver).joined = true;
     links_.changed_.notify_all();
@@ -195,9 +200,10 @@ class EmulatedNccl final : public NcclCalls {
     const std::scoped_lock lock(links_.mutex_);
     if (links_.broken_) fail(ErrorCode::kIo, "NCCL: unhandled system error");
   }
-  void disconnect(Handle communicator, bool abort) override {
+  void disconnect(Handle communicator, bool abort) noexcept override {
     auto& own = *static_cast<Ends*>(communicator);
     const std::scoped_lock lock(links_.mutex_);
+    ++disconnected_;
     expect(abort || own.shared->waiting.empty(), "a communicator goes while it is used");
     if (!abort) return;
     (own.sends ? own.shared->sender : own.shared->receiver).aborted = true;
@@ -287,6 +293,9 @@ class EmulatedNccl final : public NcclCalls {
   EmulatedLinks& links_;
   int rank_;
   std::string gpu_;
+  std::atomic<bool> lost_ = false;
+  std::size_t failing_ = std::string::npos;
+  std::size_t disconnected_ = 0;
   std::mutex mutex_;
   std::set<std::thread::id> threads_;
   Memory host_, memory_;

@@ -9,11 +9,6 @@
 #include "pipeline/comm/tensors.h"
 
 namespace lamina::pipeline {
-namespace {
-
-constexpr int kTag = 0;  // of the transport that started the ranks
-
-}  // namespace
 
 NcclLanes::NcclLanes(Transport& start, NcclCalls& calls)
     : start_(start), calls_(calls), pairs_(static_cast<std::size_t>(start.ranks())) {
@@ -25,31 +20,23 @@ NcclLanes::NcclLanes(Transport& start, NcclCalls& calls)
   }
 }
 
+// Where the GPU does not answer, the rest is let go all the same: other ranks wait for the ends of
+// communicators.
 NcclLanes::~NcclLanes() {
-  calls_.enter();
-  for (int from = 0; from < start_.ranks(); ++from) {
-    for (int to = 0; to < start_.ranks(); ++to) {
-      Lane* own = lane(from, to);
-      if (own == nullptr || own->stream == nullptr) continue;
-      if (own->communicator != nullptr) calls_.disconnect(own->communicator, !done_);
-      for (const Moving& moving : own->moving) calls_.drop_event(moving.event);
-      calls_.release_stream(own->stream);
-    }
-  }
-  for (const Staging& staging : all_) {
-    calls_.release_host(staging.host);
-    calls_.release(staging.gpu);
+  try {
+    calls_.enter();
+  } catch (const Error&) {
   }
 }
 
 void NcclLanes::refuse_shared_gpus() {
   if (start_.rank() != 0) {
-    send_text(start_, 0, kTag, calls_.gpu());
+    send_text(start_, 0, kNcclTag, calls_.gpu());
     return;
   }
   std::map<std::string, int> owners = {{calls_.gpu(), 0}};
   for (int r = 1; r < start_.ranks(); ++r) {
-    const auto [owner, first] = owners.emplace(receive_text(start_, r, kTag), r);
+    const auto [owner, first] = owners.emplace(receive_text(start_, r, kNcclTag), r);
     if (first) continue;
     fail(ErrorCode::kUnsupported,
          "ranks {} and {} have the same GPU, {}: NCCL needs one for each rank", owner->second, r,
@@ -72,12 +59,13 @@ void NcclLanes::connect(int from, int to) {
   std::string id;
   if (sends) {
     id = calls_.make_id();
-    send_text(start_, to, kTag, id);
+    send_text(start_, to, kNcclTag, id);
   } else {
-    id = receive_text(start_, from, kTag);
+    id = receive_text(start_, from, kNcclTag);
   }
-  own->stream = calls_.make_stream();
-  own->communicator = calls_.connect(id, sends);
+  own->stream = {calls_.make_stream(), [this](void* it) { calls_.release_stream(it); }};
+  own->communicator = {calls_.connect(id, sends),
+                       [this](void* it) { calls_.disconnect(it, !done_); }};
   // The first transfer waits for the other rank inside the call, which later ones must not.
   const Staging byte = take(1);
   if (sends) {
@@ -99,8 +87,10 @@ Staging NcclLanes::take(std::size_t bytes) {
   const auto found = spare_.find(size);
   if (found == spare_.end()) {
     calls_.enter();  // the rank may have used another GPU
-    all_.push_back({size, calls_.allocate_host(size), calls_.allocate(size)});
-    return all_.back();
+    Memory& memory = memory_.emplace_back();
+    memory.host = {calls_.allocate_host(size), [this](std::byte* it) { calls_.release_host(it); }};
+    memory.gpu = {calls_.allocate(size), [this](std::byte* it) { calls_.release(it); }};
+    return {size, memory.host.get(), memory.gpu.get()};
   }
   const Staging staging = found->second;
   spare_.erase(found);
@@ -111,16 +101,22 @@ void NcclLanes::give_back(const Staging& staging) { spare_.emplace(staging.bytes
 
 void NcclLanes::send(int to, int message, const Staging& staging, std::size_t bytes) {
   Lane& own = pairs_.at(static_cast<std::size_t>(to)).to;
-  calls_.copy_in(own.stream, staging.gpu, staging.host, bytes);
-  calls_.send(own.stream, own.communicator, staging.gpu, bytes);
-  own.moving.push_back({message, calls_.record(own.stream)});
+  calls_.copy_in(own.stream.get(), staging.gpu, staging.host, bytes);
+  calls_.send(own.stream.get(), own.communicator.get(), staging.gpu, bytes);
+  note(own, message);
 }
 
 void NcclLanes::receive(int from, int message, const Staging& staging, std::size_t bytes) {
   Lane& own = pairs_.at(static_cast<std::size_t>(from)).from;
-  calls_.receive(own.stream, own.communicator, staging.gpu, bytes);
-  calls_.copy_out(own.stream, staging.host, staging.gpu, bytes);
-  own.moving.push_back({message, calls_.record(own.stream)});
+  calls_.receive(own.stream.get(), own.communicator.get(), staging.gpu, bytes);
+  calls_.copy_out(own.stream.get(), staging.host, staging.gpu, bytes);
+  note(own, message);
+}
+
+void NcclLanes::note(Lane& lane, int message) {
+  lane.moving.push_back({message, {calls_.record(lane.stream.get()), [this](void* it) {
+                                     calls_.release_event(it);
+                                   }}});
 }
 
 std::vector<int> NcclLanes::finished(int peer) {
@@ -132,11 +128,11 @@ std::vector<int> NcclLanes::finished(int peer) {
 }
 
 void NcclLanes::finish(Lane& lane, std::vector<int>& messages) {
-  while (!lane.moving.empty() && calls_.is_done(lane.moving.front().event)) {
+  while (!lane.moving.empty() && calls_.is_done(lane.moving.front().event.get())) {
     messages.push_back(lane.moving.front().message);
     lane.moving.pop_front();
   }
-  if (!lane.moving.empty()) calls_.check(lane.communicator);
+  if (!lane.moving.empty()) calls_.check(lane.communicator.get());
 }
 
 bool NcclLanes::is_idle() const {

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "pipeline/comm/nccl_calls.h"
@@ -43,15 +45,21 @@ class NcclLanes {
   bool is_idle() const;
 
  private:
-  using Handle = NcclCalls::Handle;
+  // Of the GPU, or memory; released with its owner.
+  template <class Thing>
+  using Owned = std::unique_ptr<Thing, std::function<void(Thing*)>>;
+  struct Memory {
+    Owned<std::byte> host, gpu;
+  };
   struct Moving {
     int message = 0;
-    Handle event = nullptr;
+    Owned<void> event;
   };
+  // Goes from the last to the first: what the stream still does ends with the communicator.
   struct Lane {
-    Handle communicator = nullptr;
-    Handle stream = nullptr;
+    Owned<void> stream;
     std::deque<Moving> moving;  // in the order of the stream
+    Owned<void> communicator;
   };
   struct Pair {
     Lane to, from;
@@ -60,14 +68,15 @@ class NcclLanes {
   void refuse_shared_gpus();
   Lane* lane(int from, int to);
   void connect(int from, int to);
+  void note(Lane& lane, int message);
   void finish(Lane& lane, std::vector<int>& messages);
 
   Transport& start_;
   NcclCalls& calls_;
-  std::vector<Pair> pairs_;  // by the other rank
-  std::vector<Staging> all_;
-  std::multimap<std::size_t, Staging> spare_;
   bool done_ = false;
+  std::vector<Memory> memory_;
+  std::multimap<std::size_t, Staging> spare_;
+  std::vector<Pair> pairs_;  // by the other rank; goes first, with all that uses the memory
 };
 
 }  // namespace lamina::pipeline

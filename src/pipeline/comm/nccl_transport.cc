@@ -37,8 +37,6 @@
 namespace lamina::pipeline {
 namespace {
 
-constexpr int kTag = 0;  // of the transport that started the ranks
-
 // What one rank tells another of a message, which has its sender's number.
 struct Notice {
   enum Kind : std::int32_t { kOffer, kAccept, kLeave };
@@ -85,6 +83,7 @@ class NcclTransport final : public Transport {
   int ranks() const override { return start_.ranks(); }
   int largest_tag() const override { return std::numeric_limits<int>::max(); }
   int sharing() const override { return start_.sharing(); }
+  int place_on_machine() const override { return start_.place_on_machine(); }
 
   int send(int to, int tag, std::span<const std::byte> bytes) override {
     Open open{.is_send = true, .peer = to, .from = bytes};
@@ -198,13 +197,13 @@ class NcclTransport final : public Transport {
 
   void tell(int to, const Notice& notice) {
     Telling& telling = telling_.emplace_back(Telling{notice, 0});
-    telling.message = start_.send(to, kTag, std::as_bytes(std::span(&telling.notice, 1)));
+    telling.message = start_.send(to, kNcclTag, std::as_bytes(std::span(&telling.notice, 1)));
   }
 
   void expect_notice(int from) {
     Peer& other = peer(from);
     other.notice_message =
-        start_.receive(from, kTag, std::as_writable_bytes(std::span(&other.notice, 1)));
+        start_.receive(from, kNcclTag, std::as_writable_bytes(std::span(&other.notice, 1)));
   }
 
   void hear(int from) {

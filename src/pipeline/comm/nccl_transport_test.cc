@@ -190,6 +190,37 @@ TEST_CASE("when a rank fails, all end") {
                        "the disk is gone", Error);
 }
 
+TEST_CASE("what was set up is released where setting up fails, or the GPU is lost") {
+  std::atomic<int> released = 0;
+  const auto run = [&](EmulatedLinks& links, const auto& prepare, const auto& body) {
+    run_thread_ranks(2, {}, [&](Transport& start) {
+      EmulatedNccl calls(links, start.rank(), "gpu" + std::to_string(start.rank()));
+      prepare(calls);
+      try {
+        run_on_nccl(start, calls, [&](Transport&) { body(calls); });
+      } catch (const Error&) {
+        if (calls.left_over() == 0) ++released;
+        throw;
+      }
+    });
+  };
+  EmulatedLinks some;
+  CHECK_THROWS_WITH_AS(
+      run(
+          some, [](EmulatedNccl& calls) { calls.fail_connection(1); }, [](EmulatedNccl&) {}),
+      "ncclCommInitRank: no memory", Error);
+  CHECK(released == 2);
+  EmulatedLinks all;
+  CHECK_THROWS_WITH_AS(run(
+                           all, [](EmulatedNccl&) {},
+                           [](EmulatedNccl& calls) {
+                             calls.lose_gpu();
+                             throw Error(ErrorCode::kIo, "the disk is gone");
+                           }),
+                       "the disk is gone", Error);
+  CHECK(released == 4);
+}
+
 TEST_CASE("when NCCL fails, those that wait are told") {
   EmulatedLinks links;
   std::atomic<int> told = 0;

@@ -63,6 +63,7 @@ class ThreadTransport final : public Transport {
   int ranks() const override { return world_.ranks; }
   int largest_tag() const override { return std::numeric_limits<int>::max(); }
   int sharing() const override { return ranks(); }
+  int place_on_machine() const override { return rank_; }
 
   int send(int to, int tag, std::span<const std::byte> bytes) override {
     auto message = std::make_shared<Message>();

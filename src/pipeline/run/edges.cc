@@ -23,9 +23,8 @@ std::vector<std::size_t> places_of(const std::vector<EdgePlace>& list, int edge)
   return places;
 }
 
-Tags tags_of(const Plan& plan, const PipelineProgram& program, int edge, bool forward,
-             int first_tag) {
-  std::int64_t tag = first_tag;
+Tags tags_of(const Plan& plan, const PipelineProgram& program, int edge, bool forward) {
+  std::int64_t tag = kFirstTagOfEdges;
   for (const bool direction : {true, false}) {
     for (int e = 0; e < static_cast<int>(program.tensors.size()); ++e) {
       const StageEdge& ends = program.graph.edges[static_cast<std::size_t>(e)];

@@ -11,10 +11,9 @@ namespace lamina::pipeline {
 // The places in `list`, which is sorted by edge, that are of this edge.
 std::vector<std::size_t> places_of(const std::vector<EdgePlace>& list, int edge);
 
-// Of the messages over an edge in one direction. They begin at `first_tag`; all directions and
-// edges have tags of their own.
-Tags tags_of(const Plan& plan, const PipelineProgram& program, int edge, bool forward,
-             int first_tag);
+// Of the messages over an edge in one direction. All directions and edges have tags of
+// their own.
+Tags tags_of(const Plan& plan, const PipelineProgram& program, int edge, bool forward);
 // What comes over the edge in one direction, of a device's share of a micro-batch.
 std::vector<Expected> expected(const GraphComputation& network, const PipelineProgram& program,
                                const Stage& receiver, int edge, bool forward);

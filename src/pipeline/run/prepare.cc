@@ -10,8 +10,6 @@
 namespace lamina::pipeline {
 namespace {
 
-constexpr int kTag = 0;
-
 PassTime no_time() {
   return [](const Graph&) { return 0.0; };
 }
@@ -77,12 +75,12 @@ PreparedRun prepare_run(const train::TrainTask& task, const PipelineOptions& opt
   if (root) {
     plan_at_root(run, task, options, threads);
     for (int rank = 1; rank < transport.ranks(); ++rank) {
-      send_text(transport, rank, kTag, to_json(run.plan));
-      send_text(transport, rank, kTag, print_schedule(run.schedule));
+      send_text(transport, rank, kPlanTag, to_json(run.plan));
+      send_text(transport, rank, kPlanTag, print_schedule(run.schedule));
     }
   } else {
-    run.plan = parse_plan(receive_text(transport, 0, kTag), "plan of rank 0");
-    run.schedule = parse_schedule(receive_text(transport, 0, kTag), "schedule of rank 0");
+    run.plan = parse_plan(receive_text(transport, 0, kPlanTag), "plan of rank 0");
+    run.schedule = parse_schedule(receive_text(transport, 0, kPlanTag), "schedule of rank 0");
   }
   run.program = cut_stages(run.network, run.plan, task.network.frozen);
   return run;

@@ -89,7 +89,7 @@ void RankRun::add_stage(int stage, int place) {
 void RankRun::add_incoming(OwnStage& own, int edge, bool forward) {
   const Stage& receiver = plan_of(own.stage);
   const Stage& sender = plan_of(forward ? edge_of(edge).from : edge_of(edge).to);
-  const Tags tags = tags_of(job_.plan, job_.program, edge, forward, Update::kFirstFreeTag);
+  const Tags tags = tags_of(job_.plan, job_.program, edge, forward);
   std::vector<Expected> tensors = expected(job_.network, job_.program, receiver, edge, forward);
   require(tags.of(tensors.size() + 1, 0) <= transport_.largest_tag(),
           "the plan needs more kinds of messages than the transport has: {}",
@@ -269,7 +269,7 @@ void RankRun::send(const Action& action) {
   const Ends both = ends(job_.plan, job_.program.graph, message_of(action));
   const int place = place_of(both.sender, transport_.rank());
   const Samples own = share(both.sender, action.micro_batch, place);
-  const Tags tags = tags_of(job_.plan, job_.program, action.edge, forward, Update::kFirstFreeTag);
+  const Tags tags = tags_of(job_.plan, job_.program, action.edge, forward);
   std::vector<EdgeTensor> kinds;
   for (const EdgeTensor& t : job_.program.tensors[static_cast<std::size_t>(action.edge)]) {
     if (forward || t.gradient) kinds.push_back(t);

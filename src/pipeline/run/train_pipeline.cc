@@ -25,8 +25,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Watch = std::function<void(const train::LogEntry&)>;
 
-constexpr int kRunTag = 0;  // between iterations; those of Update are over then
-
 // What a plan says already.
 void check_planning(const train::TrainOptions& options, const PipelineOptions& pipeline) {
   if (pipeline.plan.empty()) return;
@@ -51,12 +49,12 @@ void check_for_ranks(const train::TrainOptions& options, const PipelineOptions& 
   require(options.batch <= INT32_MAX, "batch {}: expected at most {}", options.batch, INT32_MAX);
 }
 
-// GPUs are dealt out to the ranks.
-std::string device_of_rank(const std::string& device, int rank) {
+std::string device_of_rank(const std::string& device, const Transport& transport) {
   if (device != "cuda") return device;
   const auto gpus = cuda_devices();
   check(!gpus.empty(), "the device cuda was found, and is gone");
-  return std::string(gpus[static_cast<std::size_t>(rank) % gpus.size()]->name());
+  const int own = gpu_of(transport, static_cast<int>(gpus.size()));
+  return std::string(gpus[static_cast<std::size_t>(own)]->name());
 }
 
 UpdateOptions update_options(const train::TrainTask& task, const RunOptions& run) {
@@ -81,7 +79,7 @@ class RankTraining {
              prepared_.plan,
              prepared_.schedule,
              prepared_.program,
-             device_of_rank(options_.device, transport.rank()),
+             device_of_rank(options_.device, transport),
              run_options_,
              update_options(task, run_options_)} {
     const std::optional<train::Checkpoint> checkpoint = find_checkpoint();

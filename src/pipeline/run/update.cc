@@ -11,8 +11,6 @@
 namespace lamina::pipeline {
 namespace {
 
-constexpr int kSumTag = 0, kNumbersTag = 1, kCollectTag = 2;
-
 // The state of one parameter, out of those of all.
 NamedTensors state_of(const NamedTensors& state, const std::string& parameter) {
   NamedTensors result;

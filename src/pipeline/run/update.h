@@ -52,8 +52,6 @@ class Update {
   void load_state(const NamedTensors& state);
   std::int64_t state_bytes() const { return optimizer_.state_bytes(); }
 
-  static constexpr int kFirstFreeTag = 3;
-
  private:
   struct Own {
     std::size_t number = 0;  // in weights_
