@@ -232,7 +232,7 @@ struct PlanOptions {
   int batch = 128;
   ScheduleKind schedule = ScheduleKind::kOneF1B;
   int micro_batch = 0;           // 0: the planner chooses, among divisors of the batch
-  bool recompute = false;        // stages may recompute
+  bool recompute = false;        // stages may recompute; planners graphpipe, piper, alpa
   bool shard_optimizer = false;  // stages with several devices may shard the optimiser's state
   int chunks = 1;                // stages of each device that planner `chain` makes (interleaved)
   int most_operators =
@@ -245,7 +245,7 @@ struct Planned {
   double search_s = 0.0;
   std::int64_t states = 0;  // of the dynamic programme
 };
-// Throws kInvalidArgument for options that no plan can keep.
+// Throws kInvalidArgument for options that no plan can keep, or that the planner does not read.
 Planned make_plan(const Computation& computation, const Cluster& cluster, PlannerKind planner,
                   const PlanOptions& options);
 

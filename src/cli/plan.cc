@@ -177,8 +177,6 @@ void write_files(const PlanCommandOptions& options, const Plan& plan, const Simu
 
 int make_a_plan(const PlanCommandOptions& options, Json& report) {
   const PlannerKind planner = parse_planner_kind(options.planner);
-  require(planner == PlannerKind::kChain || options.plan.chunks == 1,
-          "--chunks are for --planner chain");
   check_writable({options.output, options.write_computation, options.write_cluster, options.svg,
                   options.trace});
   PlanOptions wanted = options.plan;

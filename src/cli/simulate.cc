@@ -61,7 +61,7 @@ void describe_stages(const Plan& plan, const std::vector<double>& bounds,
     row["in_flight"] = simulated.peak_in_flight[s];
     row["allowed"] = stage.in_flight;
     row["peak_bytes"] = peak;
-    row["predicted_bytes"] = bound;
+    row["planned_bytes"] = bound;
     report["stages"].push_back(std::move(row));
   }
 }

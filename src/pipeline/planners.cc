@@ -13,20 +13,26 @@
 namespace lamina::pipeline {
 namespace {
 
+// Options that not all planners read.
+struct Reads {
+  bool recompute = false;
+  bool chunks = false;
+};
 struct PlannerEntry {
   PlannerKind kind;
   std::string_view name;
   Planner plan;
+  Reads reads;
 };
 constexpr std::array kPlanners = {
-    PlannerEntry{PlannerKind::kGraphPipe, "graphpipe", plan_graphpipe},
-    PlannerEntry{PlannerKind::kPipeDream, "pipedream", plan_pipedream},
-    PlannerEntry{PlannerKind::kPipeDreamLinear, "pipedream-linear", plan_pipedream_linear},
-    PlannerEntry{PlannerKind::kPiper, "piper", plan_piper},
-    PlannerEntry{PlannerKind::kIdeals, "ideals", plan_ideals},
-    PlannerEntry{PlannerKind::kLinear, "linear", plan_linear},
-    PlannerEntry{PlannerKind::kAlpa, "alpa", plan_alpa},
-    PlannerEntry{PlannerKind::kChain, "chain", plan_chain},
+    PlannerEntry{PlannerKind::kGraphPipe, "graphpipe", plan_graphpipe, {.recompute = true}},
+    PlannerEntry{PlannerKind::kPipeDream, "pipedream", plan_pipedream, {}},
+    PlannerEntry{PlannerKind::kPipeDreamLinear, "pipedream-linear", plan_pipedream_linear, {}},
+    PlannerEntry{PlannerKind::kPiper, "piper", plan_piper, {.recompute = true}},
+    PlannerEntry{PlannerKind::kIdeals, "ideals", plan_ideals, {}},
+    PlannerEntry{PlannerKind::kLinear, "linear", plan_linear, {}},
+    PlannerEntry{PlannerKind::kAlpa, "alpa", plan_alpa, {.recompute = true}},
+    PlannerEntry{PlannerKind::kChain, "chain", plan_chain, {.chunks = true}},
 };
 
 const PlannerEntry& entry(PlannerKind kind) {
@@ -101,6 +107,17 @@ Planned search(const Computation& computation, const Cluster& cluster, PlannerKi
   return planned;
 }
 
+// An option that the planner does not read would change nothing, and nobody would notice.
+void check_reads(PlannerKind planner, bool Reads::*option, std::string_view what) {
+  if (entry(planner).reads.*option) return;
+  std::string readers;
+  for (const PlannerEntry& each : kPlanners) {
+    if (each.reads.*option) readers += (readers.empty() ? "" : ", ") + std::string(each.name);
+  }
+  fail(ErrorCode::kInvalidArgument, "planner {} does not read {}; those that do: {}", name(planner),
+       what, readers);
+}
+
 }  // namespace
 
 Planned make_plan(const Computation& computation, const Cluster& cluster, PlannerKind planner,
@@ -122,6 +139,8 @@ Planned make_plan(const Computation& computation, const Cluster& cluster, Planne
   require(options.most_operators >= 0, "the number of operators must not be negative, got {}",
           options.most_operators);
   require(options.chunks > 0, "chunks must be positive, got {}", options.chunks);
+  if (options.chunks > 1) check_reads(planner, &Reads::chunks, "chunks");
+  if (options.recompute) check_reads(planner, &Reads::recompute, "recompute");
   const auto start = std::chrono::steady_clock::now();
   Planned planned = search(computation, cluster, planner, options);
   planned.search_s =

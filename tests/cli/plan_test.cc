@@ -88,7 +88,10 @@ TEST_CASE("plan: no plan, and arguments that make none") {
   box.refuses("plan mnt --devices 2", 3, "neither a file nor a network: these are mmt");
   box.refuses(plan + "--devices 2 --machine share/machines/a100.json", 2, "has costs already");
   box.refuses(plan + "--devices 2 --size N=3", 2, "belong to models");
-  box.refuses("plan $/four.json --devices 2 --chunks 2", 2, "--chunks are for --planner chain");
+  box.refuses("plan $/four.json --devices 2 --chunks 2", 2,
+              "planner graphpipe does not read chunks; those that do: chain");
+  box.refuses("plan $/four.json --devices 2 --planner pipedream --recompute", 2,
+              "planner pipedream does not read recompute; those that do: graphpipe, piper, alpa");
   write_all(box.path("two.json"), to_json(uniform_cluster(2, 1e6, {1e12, 0.0}, 1)));
   box.refuses(plan + "--cluster $/two.json --memory 5", 2, "belong to --devices");
   // Known before the search.
