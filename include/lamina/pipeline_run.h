@@ -40,7 +40,10 @@ struct PipelineOptions {
   std::string pipeline_schedule = "1f1b";
   bool recompute = false;
   bool shard_optimizer = false;
+  int most_operators = 0;  // as PlanOptions has them
+  double limit_s = 0.0;    // of the planner's search; 0: none
   bool profile = false;
+  std::string cluster;                 // a file: device r is rank r; "": equal ranks, one node
   double memory_bytes = 16e9;          // of a rank, that plans may use
   double bandwidth_bytes_per_s = 2e9;  // between two ranks, each way, for planning
   double latency_s = 2e-5;             // of a message, for planning
@@ -54,7 +57,10 @@ struct PipelineOptions {
     visit("recompute", self.recompute, "stages may run their forward passes again");
     visit("shard_optimizer", self.shard_optimizer,
           "devices of one stage may share the optimiser's state");
+    visit("operators", self.most_operators,
+          "plan neighbours on a branch as one until at most so many are left; 0: no");
     visit("profile", self.profile, "measure the passes of every operator before planning");
+    visit("cluster", self.cluster, "the machines of the ranks, JSON: see 'lamina plan'");
     visit("memory", self.memory_bytes, "bytes of a rank that plans may use");
     visit("bandwidth", self.bandwidth_bytes_per_s, "bytes a second between ranks, for planning");
     visit("latency", self.latency_s, "seconds of a message between ranks, for planning");
@@ -64,7 +70,7 @@ struct PipelineOptions {
 // What a rank did and held, beside what the plan says.
 struct RankReport {
   std::vector<int> stages;
-  double busy = 0.0;             // share of the last iteration's time in passes
+  double busy = 0.0;             // share of the last iteration in passes and the optimiser's step
   double peak_bytes = 0.0;       // of all tensors and of the programs' arenas
   double predicted_bytes = 0.0;  // at most, by the plan's limits and the programs of its stages
   double planned_bytes = 0.0;    // by device_memory(), from the costs of operators
@@ -73,6 +79,7 @@ struct RankReport {
 struct PipelineResult {
   train::TrainResult training;  // complete at rank 0
   Plan plan;
+  std::string ended_early;  // why the planner's search ended before its end; "": it did not
   Schedule schedule;
   double step_s = 0.0;       // median of the iterations but the first
   double predicted_s = 0.0;  // of an iteration, by the simulator and the costs of the plan

@@ -71,7 +71,7 @@ struct MemoryPoint {
 };
 struct Simulated {
   double iteration_s = 0.0;
-  double bubble = 0.0;                           // share of the time of all ranks without a pass
+  double bubble = 0.0;                           // share of all ranks' time: no pass, no update
   std::vector<std::vector<TimedAction>> ranks;   // sends, which take no time of a rank, left out
   std::vector<std::vector<MemoryPoint>> memory;  // by rank
   std::vector<double> peak_bytes;                // by rank

@@ -75,6 +75,10 @@ void describe(const train::TrainResult& result, Json& report) {
 }
 
 void describe_ranks(const PipelineResult& result, Json& report) {
+  if (!result.ended_early.empty()) {
+    fmt::print("the planner's search {}: the plan is the best until then\n", result.ended_early);
+    report["ended_early"] = result.ended_early;
+  }
   fmt::print("iteration {:.4g} s, predicted {:.4g} s\n\n", result.step_s, result.predicted_s);
   fmt::print("{:>5} {:>12} {:>7} {:>10} {:>13} {:>11}\n", "rank", "stages", "busy", "peak MB",
              "predicted MB", "planned MB");
@@ -120,6 +124,12 @@ void finish(const TrainCommandOptions& options, const PipelineResult& result, Js
   write_picture(options);
 }
 
+pipeline::PipelineOptions pipeline_options(const TrainCommandOptions& options) {
+  pipeline::PipelineOptions own = options.pipeline;
+  own.limit_s = options.limit.value;
+  return own;
+}
+
 void check_outputs(const TrainCommandOptions& options) {
   check_writable({options.write_plan, options.write_schedule, options.trace, options.svg});
 }
@@ -129,8 +139,8 @@ int train_on_mpi(const TrainCommandOptions& options, Json& report) {
   const auto train = [&](pipeline::Transport& transport) {
     if (rank_of(transport) == 0) check_outputs(options);
     const Loaded loaded(options);
-    const PipelineResult result =
-        train_pipeline(loaded.task(options), options.pipeline, transport, interrupt.token());
+    const PipelineResult result = train_pipeline(loaded.task(options), pipeline_options(options),
+                                                 transport, interrupt.token());
     if (rank_of(transport) == 0) {
       finish(options, result, report);
     } else {
@@ -149,7 +159,8 @@ int train_on_mpi(const TrainCommandOptions& options, Json& report) {
 
 bool is_for_pipelines(const TrainCommandOptions& options) {
   return to_json(options.pipeline) != to_json(pipeline::PipelineOptions()) ||
-         !options.write_plan.empty() || !options.write_schedule.empty() || !options.trace.empty();
+         options.limit != Seconds() || !options.write_plan.empty() ||
+         !options.write_schedule.empty() || !options.trace.empty();
 }
 
 void check_transport(const TrainCommandOptions& options) {
@@ -196,7 +207,8 @@ int train_network(const TrainCommandOptions& options, Json& report) {
     write_picture(options);
     return kYes;
   }
-  finish(options, train_pipeline(task, options.pipeline, options.devices, interrupt.token()),
+  finish(options,
+         train_pipeline(task, pipeline_options(options), options.devices, interrupt.token()),
          report);
   return kYes;
 }

@@ -18,6 +18,7 @@ struct TrainCommandOptions {
   train::LearningRateOptions learning_rate;
   train::TrainOptions train;
   pipeline::PipelineOptions pipeline;
+  Seconds limit;
   int devices = 1;
   std::string write_plan;
   std::string write_schedule;
@@ -40,6 +41,7 @@ struct TrainCommandOptions {
     train::TrainOptions::fields(self.train, visit);
     visit("devices", self.devices, "train as a pipeline of so many ranks, threads of this process");
     pipeline::PipelineOptions::fields(self.pipeline, visit);
+    visit("limit", self.limit, "of the planner's search; 0s: none");
     visit("write_plan", self.write_plan, "write the plan that was run, JSON, to this file");
     visit("write_schedule", self.write_schedule, "write the action lists to this file");
     visit("trace", self.trace,

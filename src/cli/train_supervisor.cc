@@ -105,12 +105,24 @@ class Supervisor {
     return train::latest_checkpoint(options_.train.checkpoints).value_or("");
   }
 
+  // Launchers fill the machines in the order of the list: those at its end are left out.
+  std::string first_machines() const {
+    pipeline::Cluster cluster = pipeline::load_cluster(options_.pipeline.cluster);
+    cluster.devices.resize(static_cast<std::size_t>(ranks_));
+    std::string path = folder_.file("cluster.json");
+    write_file_atomically(path, to_json(cluster));
+    return path;
+  }
+
   int attempt(bool resume) {
     TrainCommandOptions own = options_;
     own.ranks = own.restarts = 0;
     own.launcher = TrainCommandOptions().launcher;
     own.train.resume = resume;
-    if (ranks_ < options_.ranks) own.pipeline.plan.clear();  // it was for more ranks
+    if (ranks_ < options_.ranks) {
+      own.pipeline.plan.clear();  // it was for more ranks
+      if (!own.pipeline.cluster.empty()) own.pipeline.cluster = first_machines();
+    }
     std::vector<std::string> words = launcher_words(options_, ranks_);
     words.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
     words.emplace_back("train");

@@ -54,12 +54,20 @@ TEST_CASE("train: a pipeline of threads, its files, and going on with more ranks
   CHECK(report.at("steps").integer() == 10);
   REQUIRE(report.at("ranks").array().size() == 2);
   for (const Json& rank : report.at("ranks").array()) {
+    CHECK(rank.at("busy").real() > 0.0);
+    CHECK(rank.at("busy").real() <= 1.0);
     CHECK(rank.at("peak_bytes").real() > 0.0);
     CHECK(rank.at("peak_bytes").real() <= rank.at("predicted_bytes").real());
   }
   CHECK(pipeline::load_plan(box.path("plan.json")).stages.size() == 2);
   CHECK(read_all(box.path("lists.txt")).starts_with("0: F0.0 SF0.0:0"));
-  CHECK(Json::parse(read_all(box.path("trace.json"))).find("traceEvents") != nullptr);
+  std::vector<int> updates(2, 0);
+  const Json trace = Json::parse(read_all(box.path("trace.json")));
+  for (const Json& event : trace.at("traceEvents").array()) {
+    const auto rank = static_cast<std::size_t>(event.at("tid").integer());
+    if (event.at("cat").text() == "update") ++updates.at(rank);
+  }
+  CHECK(updates == std::vector<int>{1, 1});
   CHECK(read_all(box.path("loss.svg")).find("<svg") != std::string::npos);
 
   // Ten more steps, in another number of stages.
@@ -161,8 +169,9 @@ TEST_CASE("train: what does not fit") {
   box.refuses(train + "--devices 2 --restarts 1", 2, "--restarts is for --ranks");
   box.refuses(train + "--devices 2 --launcher srun", 2, "--launcher is for --ranks");
   box.refuses(train + "--devices 2 --ranks 2", 2, "give one of them");
-  for (const char* option : {"--planner chain", "--pipeline-schedule split", "--recompute",
-                             "--shard-optimizer", "--micro-batch 4"}) {
+  for (const char* option :
+       {"--planner chain", "--pipeline-schedule split", "--recompute", "--shard-optimizer",
+        "--operators 9", "--limit 9s", "--micro-batch 4"}) {
     box.refuses(train + "--batch 8 --devices 2 --plan $/plan.json " + option, 2,
                 "are for making a plan");
   }
@@ -192,6 +201,36 @@ TEST_CASE("train: what does not fit") {
   // Said before anything is trained.
   box.refuses("train candle-uno --small --devices 2 --trace $/absent/trace.json", 6, "absent");
   box.refuses("train candle-uno --small --ranks -1", 2, "--ranks: expected at least 0");
+}
+
+TEST_CASE("train: planned for given machines, and by a search that is bounded") {
+  const Sandbox box;
+  const std::string train = "train mmt --small --samples 32 --batch 8 --steps 2 --threads 1 ";
+  pipeline::Cluster cluster = pipeline::uniform_cluster(2, 16e9, {2e9, 2e-5}, 1);
+  cluster.between = {1e5, 0.0};
+  write_all(box.path("nodes.json"), to_json(cluster));
+  const auto predicted = [&](const std::string& more) {
+    const Outcome outcome = box.lamina(train + "--devices 2 --json $/report.json " + more);
+    CHECK_MESSAGE(outcome.status == 0, outcome.err);
+    return Json::parse(read_all(box.path("report.json"))).at("predicted_s").real();
+  };
+  const double near = predicted("--planner chain --write-plan $/plan.json");
+  CHECK(predicted("--planner chain --cluster $/nodes.json") > 10.0 * near);
+  // The planner knows the border, too.
+  CHECK(predicted("--cluster $/nodes.json") <
+        predicted("--plan $/plan.json --cluster $/nodes.json"));
+  for (const char* option : {"--memory 1e9", "--bandwidth 1e9", "--latency 1"}) {
+    box.refuses(train + "--devices 2 --cluster $/nodes.json " + option, 2, "are of equal ranks");
+  }
+  box.refuses(train + "--devices 3 --cluster $/nodes.json", 2, "has 2 devices, for 3 ranks");
+  cluster.devices[1].memory_bytes = 100.0;
+  write_all(box.path("nodes.json"), to_json(cluster));
+  box.refuses(train + "--devices 2 --plan $/plan.json --cluster $/nodes.json", 5,
+              "device 1 may need");
+  box.refuses(train + "--devices 2 --operators -1", 2,
+              "the number of operators must not be negative");
+  box.refuses(train + "--devices 2 --planner pipedream --limit 1ms", 5, "stopped after");
+  box.refuses("train candle-uno --small --limit 1s", 2, "are of pipelines");
 }
 
 TEST_CASE("train: a rank that MPI started starts no others") {

@@ -24,6 +24,7 @@
 #include "base/rng.h"
 #include "base/temporary_folder.h"
 #include "lamina/error.h"
+#include "lamina/pipeline.h"
 #include "lamina/train.h"
 
 using namespace lamina;
@@ -202,8 +203,11 @@ TEST_CASE("what cannot be started again is planned around") {
   std::ofstream(most) << 4;
   std::ofstream(launcher) << "[ \"$2\" -le \"$(cat " << most << ")\" ] || exit 1\n"
                           << "exec mpirun --oversubscribe --allow-run-as-root \"$@\"\n";
-  const pid_t process =
-      run.start({"--ranks", "4", "--restarts", "3", "--launcher", "sh " + launcher});
+  // The machines that ranks have anyway.
+  const std::string machines = run.folder.file("machines.json");
+  write_file_atomically(machines, to_json(pipeline::uniform_cluster(4, 16e9, {2e9, 2e-5}, 4)));
+  const pid_t process = run.start(
+      {"--ranks", "4", "--restarts", "3", "--launcher", "sh " + launcher, "--cluster", machines});
   const std::map<int, pid_t> ranks = started_ranks(run, 4);
   REQUIRE(ranks.size() == 4);
   run.await(10);

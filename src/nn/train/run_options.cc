@@ -48,4 +48,14 @@ Checkpoint load_checkpoint_of(const std::string& path, const std::string& networ
   return checkpoint;
 }
 
+std::string pace_text(const LogEntry& entry, const Pace& pace) {
+  const auto done = static_cast<double>(entry.step - pace.first);
+  const double samples_per_s =
+      done * static_cast<double>(pace.batch) / std::max(1e-9, pace.seconds);
+  const double left_s =
+      pace.seconds / std::max(1.0, done) * static_cast<double>(pace.steps - entry.step);
+  return fmt::format("step {}/{}  loss {:.4f}  {:.0f} samples/s  {:.0f} s left", entry.step,
+                     pace.steps, entry.loss, samples_per_s, left_s);
+}
+
 }  // namespace lamina::train

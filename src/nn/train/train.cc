@@ -65,27 +65,27 @@ class Training {
         program_(network_, micro_batch_, find_device(options_.device), run_),
         watch_(watch) {
     if (options_.resume) resume();
+    first_ = step_;
     if (!options_.log.empty()) log_.emplace(options_.log, step_);
   }
 
   TrainResult run(const std::stop_token& stop) {
     TrainResult result;
-    const std::int64_t first = step_;
     while (step_ < steps_ && !stop.stop_requested()) {
       loss_ = train_step();
       const bool last = step_ == steps_;
       if (last || (options_.test_every > 0 && step_ % options_.test_every == 0)) test(result);
       if (!last && step_ % options_.checkpoint_every == 0) save();
     }
-    if (step_ > first) save();
+    if (step_ > first_) save();
     line_.clear();
     result.steps = step_;
-    result.before = first;
+    result.before = first_;
     result.loss = loss_;
     result.stopped = step_ < steps_;
     result.seconds = seconds();
     result.samples_per_s =
-        static_cast<double>((step_ - first) * options_.batch) / std::max(1e-9, training_s_);
+        static_cast<double>((step_ - first_) * options_.batch) / std::max(1e-9, training_s_);
     result.parameters = parameters_;
     return result;
   }
@@ -162,11 +162,7 @@ class Training {
     if (log_) log_->append(entry);
     if (watch_) watch_(entry);
     if (entry.test) return;
-    const double left =
-        seconds() / static_cast<double>(step_) * static_cast<double>(steps_ - step_);
-    line_.show(fmt::format("step {}/{}  loss {:.4f}  {:.0f} samples/s  {:.0f} s left", step_,
-                           steps_, entry.loss,
-                           static_cast<double>(entry.samples) / std::max(1e-9, training_s_), left));
+    line_.show(pace_text(entry, {first_, steps_, options_.batch, training_s_}));
   }
 
   const TrainTask& task_;
@@ -187,6 +183,7 @@ class Training {
   double training_s_ = 0.0;
   double loss_ = std::numeric_limits<double>::quiet_NaN();
   std::int64_t step_ = 0;
+  std::int64_t first_ = 0;  // steps of the checkpoint
   std::int64_t cursor_ = 0;
 };
 

@@ -20,20 +20,33 @@ PassTime costs(const PipelineOptions& options, int threads) {
   return options.profile ? measured(run) : modelled(this_device_rates(run));
 }
 
-Plan made_plan(const PreparedRun& run, const train::TrainTask& task,
-               const PipelineOptions& options) {
+Cluster cluster_of(const PipelineOptions& options, int ranks) {
+  if (options.cluster.empty()) {
+    return uniform_cluster(ranks, options.memory_bytes,
+                           {options.bandwidth_bytes_per_s, options.latency_s}, ranks);
+  }
+  Cluster cluster = load_cluster(options.cluster);
+  require(std::ssize(cluster.devices) == ranks, "'{}' has {} devices, for {} ranks",
+          options.cluster, cluster.devices.size(), ranks);
+  return cluster;
+}
+
+void search_plan(PreparedRun& run, const train::TrainTask& task, const PipelineOptions& options) {
   PlanOptions wanted;
   wanted.batch = static_cast<int>(task.options.batch);
   wanted.micro_batch = static_cast<int>(task.options.micro_batch);
   wanted.schedule = parse_schedule_kind(options.pipeline_schedule);
   wanted.recompute = options.recompute;
   wanted.shard_optimizer = options.shard_optimizer;
-  const Planned planned =
+  wanted.most_operators = options.most_operators;
+  wanted.limit_s = options.limit_s;
+  Planned planned =
       make_plan(run.network.computation, run.cluster, parse_planner_kind(options.planner), wanted);
   if (!planned.plan) {
     fail(ErrorCode::kExhausted, "{}: {}", run.network.computation.name, planned.reason);
   }
-  return *planned.plan;
+  run.plan = *std::move(planned.plan);
+  run.ended_early = std::move(planned.reason);
 }
 
 void check_plan(const PreparedRun& run, const train::TrainTask& task) {
@@ -43,8 +56,14 @@ void check_plan(const PreparedRun& run, const train::TrainTask& task) {
 }
 
 void plan_at_root(PreparedRun& run, const train::TrainTask& task, const PipelineOptions& options,
-                  int threads) {
-  run.plan = options.plan.empty() ? made_plan(run, task, options) : load_plan(options.plan);
+                  const Transport& transport) {
+  const int threads = threads_of_rank(task.options, transport);
+  run.cluster = cluster_of(options, transport.ranks());
+  if (options.plan.empty()) {
+    search_plan(run, task, options);
+  } else {
+    run.plan = load_plan(options.plan);
+  }
   check_plan(run, task);
   run.planned_bytes = device_memory(run.network.computation, run.cluster, run.plan);
   check_memory(run.cluster, run.planned_bytes);
@@ -69,11 +88,8 @@ PreparedRun prepare_run(const train::TrainTask& task, const PipelineOptions& opt
   const int threads = threads_of_rank(task.options, transport);
   PreparedRun run;
   run.network = graph_computation(task.network, root ? costs(options, threads) : no_time());
-  run.cluster =
-      uniform_cluster(transport.ranks(), options.memory_bytes,
-                      {options.bandwidth_bytes_per_s, options.latency_s}, transport.ranks());
   if (root) {
-    plan_at_root(run, task, options, threads);
+    plan_at_root(run, task, options, transport);
     for (int rank = 1; rank < transport.ranks(); ++rank) {
       send_text(transport, rank, kPlanTag, to_json(run.plan));
       send_text(transport, rank, kPlanTag, print_schedule(run.schedule));

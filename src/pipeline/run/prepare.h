@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "lamina/pipeline_run.h"
@@ -12,8 +13,9 @@ namespace lamina::pipeline {
 
 struct PreparedRun {
   GraphComputation network;  // without costs, but at rank 0
-  Cluster cluster;
+  Cluster cluster;           // at rank 0
   Plan plan;
+  std::string ended_early;  // Planned::reason; at rank 0
   Schedule schedule;
   PipelineProgram program;
   double predicted_s = 0.0;           // at rank 0

@@ -2,6 +2,7 @@
 #include "pipeline/run/rank_run.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.h"
 #include "pipeline/run/edges.h"
@@ -128,6 +129,7 @@ StepResult RankRun::step(const BatchData& data, double learning_rate, std::span<
 StepResult RankRun::run(const BatchData& data, double learning_rate, std::span<double> numbers) {
   begun_ = std::chrono::steady_clock::now();
   timeline_.clear();
+  updated_.reset();
   gradients_.clear();
   std::fill(losses_.begin(), losses_.end(), 0.0);
   for (OwnStage& own : stages_) {
@@ -146,7 +148,10 @@ StepResult RankRun::run(const BatchData& data, double learning_rate, std::span<d
 }
 
 void RankRun::act(const Action& action, const BatchData& data) {
-  if (action.kind == Kind::kUpdate) return;  // of all stages at once, in finish()
+  if (action.kind == Kind::kUpdate) {  // of all stages at once, in finish()
+    updated_ = action;
+    return;
+  }
   const double start = seconds();
   if (is_send(action.kind)) {
     send(action);
@@ -330,7 +335,12 @@ StepResult RankRun::finish(double learning_rate, std::span<double> numbers) {
   std::vector<double> all = losses_;
   all.insert(all.end(), numbers.begin(), numbers.end());
   StepResult result;
-  result.gradient_norm = update_.step(gradients_, learning_rate, all);
+  const double squared = update_.sum_rest(gradients_, all);
+  result.gradient_norm = std::sqrt(squared);
+  const double start = seconds();
+  update_.step(gradients_, learning_rate, squared);
+  if (updated_) timeline_.push_back({*updated_, start, seconds()});
+  update_.share();
   for (std::size_t i = 0; i < losses_.size(); ++i) result.loss += all[i];
   std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(losses_.size()), numbers.size(),
               numbers.begin());

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,7 +49,7 @@ class RankRun {
   const NamedTensors& gradients() const { return gradients_; }  // of the last step, summed
   Update& update() { return update_; }
   const Ledger& ledger() const { return ledger_; }
-  // Passes and waits of the last step, in seconds since it began.
+  // Passes, waits and the update of the last step, in seconds since it began.
   const std::vector<TimedAction>& timeline() const { return timeline_; }
 
  private:
@@ -112,6 +113,7 @@ class RankRun {
   std::vector<Sending> sending_;
   std::vector<double> losses_;  // of shares of micro-batches of the batch, by their samples
   std::vector<TimedAction> timeline_;
+  std::optional<Action> updated_;  // the last kUpdate of the list, which stands for all
   std::chrono::steady_clock::time_point begun_;
 };
 

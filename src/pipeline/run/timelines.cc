@@ -49,14 +49,13 @@ std::vector<std::vector<TimedAction>> gather_timelines(Transport& transport, int
   return all;
 }
 
-double busy_share(const std::vector<TimedAction>& timeline) {
-  if (timeline.empty()) return 0.0;
+double busy_share(const std::vector<TimedAction>& timeline, double iteration_s) {
   double busy = 0.0;
   for (const TimedAction& timed : timeline) {
-    if (is_pass(timed.action.kind)) busy += timed.end_s - timed.start_s;
+    const Action::Kind kind = timed.action.kind;
+    if (is_pass(kind) || kind == Action::Kind::kUpdate) busy += timed.end_s - timed.start_s;
   }
-  const double length = timeline.back().end_s;
-  return length > 0.0 ? busy / length : 0.0;
+  return iteration_s > 0.0 ? busy / iteration_s : 0.0;
 }
 
 }  // namespace lamina::pipeline

@@ -12,7 +12,8 @@ namespace lamina::pipeline {
 std::vector<std::vector<TimedAction>> gather_timelines(Transport& transport, int tag,
                                                        const std::vector<TimedAction>& own);
 
-// The share of a timeline's length in which passes run.
-double busy_share(const std::vector<TimedAction>& timeline);
+// The share of an iteration in which the rank runs passes or the optimiser's step: what bubbles are
+// not, here as in the simulator.
+double busy_share(const std::vector<TimedAction>& timeline, double iteration_s);
 
 }  // namespace lamina::pipeline

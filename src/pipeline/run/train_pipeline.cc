@@ -32,15 +32,29 @@ void check_planning(const train::TrainOptions& options, const PipelineOptions& p
   require(pipeline.planner == defaults.planner &&
               pipeline.pipeline_schedule == defaults.pipeline_schedule &&
               pipeline.recompute == defaults.recompute &&
-              pipeline.shard_optimizer == defaults.shard_optimizer && options.micro_batch == 0,
-          "planner, pipeline_schedule, recompute, shard_optimizer and micro_batch are for making a "
-          "plan: '{}' is one",
+              pipeline.shard_optimizer == defaults.shard_optimizer &&
+              pipeline.most_operators == defaults.most_operators &&
+              pipeline.limit_s == defaults.limit_s && options.micro_batch == 0,
+          "planner, pipeline_schedule, recompute, shard_optimizer, operators, limit and "
+          "micro_batch are for making a plan: '{}' is one",
           pipeline.plan);
+}
+
+// What a description of the machines says already.
+void check_machines(const PipelineOptions& pipeline) {
+  if (pipeline.cluster.empty()) return;
+  const PipelineOptions defaults;
+  require(pipeline.memory_bytes == defaults.memory_bytes &&
+              pipeline.bandwidth_bytes_per_s == defaults.bandwidth_bytes_per_s &&
+              pipeline.latency_s == defaults.latency_s,
+          "memory, bandwidth and latency are of equal ranks: '{}' says what its machines have",
+          pipeline.cluster);
 }
 
 void check_for_ranks(const train::TrainOptions& options, const PipelineOptions& pipeline) {
   train::check_options(options);
   check_planning(options, pipeline);
+  check_machines(pipeline);
   find_device(options.device);
   if (pipeline.profile && options.device != "cpu") {
     fail(ErrorCode::kUnsupported, "profile: costs are measured on the device cpu, not on '{}'",
@@ -90,13 +104,13 @@ class RankTraining {
       step_ = checkpoint->step;
       cursor_ = checkpoint->cursor;
       loss_ = checkpoint->loss;
+      first_ = step_;
     }
     if (!is_root()) parameters_.clear();
     if (is_root() && !options_.log.empty()) log_.emplace(options_.log, step_);
   }
 
   PipelineResult run(const std::stop_token& stop) {
-    const std::int64_t first = step_;
     bool stopped = false;
     while (step_ < steps_ && !stopped) {
       stopped = train_step(stop);
@@ -106,7 +120,7 @@ class RankTraining {
       if (last || tests || saves) gather(last || tests, last || saves);
     }
     line_.clear();
-    return finish(first);
+    return finish();
   }
 
  private:
@@ -160,11 +174,7 @@ class RankTraining {
     if (log_) log_->append(entry);
     if (watch_) watch_(entry);
     if (entry.test) return;
-    const double done = static_cast<double>(step_seconds_.size());
-    line_.show(fmt::format("step {}/{}  loss {:.4f}  {:.0f} samples/s  {:.0f} s left", step_,
-                           steps_, entry.loss,
-                           done * static_cast<double>(options_.batch) / std::max(1e-9, training_s_),
-                           training_s_ / done * static_cast<double>(steps_ - step_)));
+    line_.show(train::pace_text(entry, {first_, steps_, options_.batch, training_s_}));
   }
 
   // Brings everything to rank 0, which tests and saves while the others wait.
@@ -199,20 +209,21 @@ class RankTraining {
     report(entry);
   }
 
-  PipelineResult finish(std::int64_t first) {
+  PipelineResult finish() {
     PipelineResult result;
     train::TrainResult& training = result.training;
     training.steps = step_;
-    training.before = first;
+    training.before = first_;
     training.loss = loss_;
     training.test_loss = test_loss_;
     training.test_accuracy = test_accuracy_;
     training.seconds = seconds();
     training.samples_per_s =
-        static_cast<double>((step_ - first) * options_.batch) / std::max(1e-9, training_s_);
+        static_cast<double>((step_ - first_) * options_.batch) / std::max(1e-9, training_s_);
     training.stopped = step_ < steps_;
     training.parameters = parameters_;
     result.plan = prepared_.plan;
+    result.ended_early = prepared_.ended_early;
     result.schedule = prepared_.schedule;
     result.predicted_s = prepared_.predicted_s;
     if (step_seconds_.size() > 1) {
@@ -231,13 +242,16 @@ class RankTraining {
     const auto rank = static_cast<std::size_t>(transport_.rank());
     const MemoryBound bound =
         rank_memory(prepared_.network, prepared_.plan, prepared_.program, transport_.rank());
-    std::vector<double> peaks(ranks, 0.0), predicted(ranks, 0.0);
+    std::vector<double> peaks(ranks, 0.0), predicted(ranks, 0.0), seconds(ranks, 0.0);
     peaks[rank] = static_cast<double>(run_->ledger().peak());
     predicted[rank] = bound.total() + static_cast<double>(run_->update().state_bytes());
     sum_numbers(transport_, kRunTag, peaks);
     sum_numbers(transport_, kRunTag, predicted);
+    if (!step_seconds_.empty()) seconds[rank] = step_seconds_.back();
+    sum_numbers(transport_, kRunTag, seconds);
     if (!is_root()) return;
     result.measured.peak_bytes = peaks;
+    const double iteration_s = *std::max_element(seconds.begin(), seconds.end());
     for (std::size_t r = 0; r < ranks; ++r) {
       RankReport& report = result.ranks.emplace_back();
       for (std::size_t s = 0; s < prepared_.plan.stages.size(); ++s) {
@@ -245,7 +259,7 @@ class RankTraining {
         const bool own = std::count(devices.begin(), devices.end(), static_cast<int>(r)) > 0;
         if (own) report.stages.push_back(static_cast<int>(s));
       }
-      report.busy = busy_share(result.measured.ranks[r]);
+      report.busy = busy_share(result.measured.ranks[r], iteration_s);
       report.peak_bytes = peaks[r];
       report.predicted_bytes = predicted[r];
       report.planned_bytes = prepared_.planned_bytes[r];
@@ -272,6 +286,7 @@ class RankTraining {
   std::optional<double> test_loss_;
   std::optional<double> test_accuracy_;
   std::int64_t step_ = 0;
+  std::int64_t first_ = 0;  // steps of the checkpoint
   std::int64_t cursor_ = 0;
 };
 

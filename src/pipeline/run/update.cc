@@ -116,7 +116,7 @@ void Update::reduce(int stage, NamedTensors& gradients) {
   }
 }
 
-double Update::step(NamedTensors& gradients, double learning_rate, std::vector<double>& numbers) {
+double Update::sum_rest(NamedTensors& gradients, std::vector<double>& numbers) {
   for (Own& own : own_) {
     if (!own.done) sum(own, gradients);
     own.done = false;
@@ -135,13 +135,19 @@ double Update::step(NamedTensors& gradients, double learning_rate, std::vector<d
   if (!std::isfinite(squared)) {
     fail(ErrorCode::kExhausted, "the norm of the gradients is {}", std::sqrt(squared));
   }
-  optimizer_.step(updated(gradients), learning_rate, train::clip_factor(squared, clip_norm_));
+  return squared;
+}
+
+void Update::step(const NamedTensors& gradients, double learning_rate, double squared_norm) {
+  optimizer_.step(updated(gradients), learning_rate, train::clip_factor(squared_norm, clip_norm_));
+}
+
+void Update::share() {
   for (const Own& own : own_) {
     if (!weight(own).shard) continue;
     Tensor& parameter = parameters_.at(weight(own).name);
     gather_owned(transport_, own.group, kSumTag, std::span(&parameter, 1));
   }
-  return std::sqrt(squared);
 }
 
 void Update::collect(NamedTensors& parameters, NamedTensors& state) {

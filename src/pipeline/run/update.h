@@ -40,10 +40,14 @@ class Update {
 
   // Sums the gradients of a stage over its devices, as far as no other stage has the parameters.
   void reduce(int stage, NamedTensors& gradients);
-  // Sums what is left, and takes the step. `numbers` are added up over all ranks on the way.
-  // Returns the norm of the gradients of the whole network. Throws kExhausted at all ranks when it
-  // is no number.
-  double step(NamedTensors& gradients, double learning_rate, std::vector<double>& numbers);
+  // Sums what is left. `numbers` are added up over all ranks on the way. Returns the square of the
+  // norm of the gradients of the whole network. Throws kExhausted at all ranks when it is no
+  // number.
+  double sum_rest(NamedTensors& gradients, std::vector<double>& numbers);
+  // Takes the step, on this rank alone.
+  void step(const NamedTensors& gradients, double learning_rate, double squared_norm);
+  // Ranks that share a parameter tell each other what they updated of it.
+  void share();
 
   // Adds all parameters and the state of the optimiser, whole, to those at rank 0. All ranks must
   // call it.
