@@ -11,6 +11,7 @@
 #include "graph/simplify.h"
 #include "graph/work.h"
 #include "pipeline/from_graph.h"
+#include "pipeline/index.h"
 
 namespace lamina::pipeline {
 namespace {
@@ -89,7 +90,6 @@ class Grouper {
   }
 
  private:
-  static std::size_t at(NodeId node) { return static_cast<std::size_t>(node); }
   bool is_input(std::size_t n) const { return graph_.nodes[n].op->name == "input"; }
 
   void find_readers() {

@@ -5,10 +5,10 @@
 #include <limits>
 #include <set>
 
+#include "pipeline/index.h"
+
 namespace lamina::pipeline {
 namespace {
-
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 // Operators that are merged so far, by the first one of each group. What a group needs from outside
 // is needed by its first operator too, directly or through others, so that groups in the order of

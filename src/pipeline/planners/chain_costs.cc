@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <climits>
 
+#include "pipeline/index.h"
 #include "pipeline/stage_graph.h"
 
 namespace lamina::pipeline {
 namespace {
-
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
 bool has_several_nodes(const Cluster& cluster) {
   return std::any_of(cluster.devices.begin(), cluster.devices.end(), [&](const DeviceSpec& device) {

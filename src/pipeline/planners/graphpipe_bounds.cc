@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipeline/index.h"
+
 namespace lamina::pipeline {
 namespace {
 
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
 constexpr double kRounding = 1e-9;
 
 }  // namespace

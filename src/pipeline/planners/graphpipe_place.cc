@@ -6,13 +6,13 @@
 #include <map>
 
 #include "base/check.h"
+#include "pipeline/index.h"
 #include "pipeline/stage_graph.h"
 
 namespace lamina::pipeline {
 namespace {
 
 using Index = std::size_t;
-Index at(int i) { return static_cast<Index>(i); }
 
 // From the sinks back: a stage, then what comes before it, the edge with the most bytes first.
 class Walk {

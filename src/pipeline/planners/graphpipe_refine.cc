@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "pipeline/index.h"
 #include "pipeline/planners.h"
 #include "pipeline/planners/graphpipe_price.h"
 #include "pipeline/stage_graph.h"
@@ -15,7 +16,6 @@ namespace lamina::pipeline {
 namespace {
 
 using Index = std::size_t;
-Index at(int i) { return static_cast<Index>(i); }
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr int kMostSlack = 8;
 constexpr double kManyPasses = 5e4;  // so that each simulation takes long

@@ -10,11 +10,12 @@
 #include <numeric>
 #include <set>
 
+#include "pipeline/index.h"
+
 namespace lamina::pipeline {
 namespace {
 
 using Index = std::size_t;
-Index at(int i) { return static_cast<Index>(i); }
 
 SpTree compose(SpTree::Kind kind, std::vector<SpTree> parts) {
   if (parts.size() == 1) return std::move(parts.front());

@@ -7,12 +7,11 @@
 
 #include "base/check.h"
 #include "graph/op_def.h"
+#include "pipeline/index.h"
 #include "pipeline/run/min_cut.h"
 
 namespace lamina::pipeline {
 namespace {
-
-std::size_t at(NodeId node) { return static_cast<std::size_t>(node); }
 
 // Worth running again rather than keeping its result.
 bool is_cheap(const Node& node) {

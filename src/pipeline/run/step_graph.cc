@@ -6,12 +6,11 @@
 
 #include "base/check.h"
 #include "lamina/pipeline_run.h"
+#include "pipeline/index.h"
 #include "pipeline/shares.h"
 
 namespace lamina::pipeline {
 namespace {
-
-std::size_t at(NodeId node) { return static_cast<std::size_t>(node); }
 
 // The names of the weights that stages train, sorted.
 std::set<std::string> trained_names(const PipelineProgram& program) {
