@@ -8,9 +8,10 @@
 namespace lamina::pipeline {
 
 // Whether backward passes come as input gradient and weight gradient.
-inline bool splits_backward(const Plan& plan) {
-  return plan.schedule == ScheduleKind::kSplit || plan.schedule == ScheduleKind::kZeroBubble;
+inline bool splits_backward(ScheduleKind schedule) {
+  return schedule == ScheduleKind::kSplit || schedule == ScheduleKind::kZeroBubble;
 }
+inline bool splits_backward(const Plan& plan) { return splits_backward(plan.schedule); }
 
 // What a stage holds of what its operators save, and of what their weight gradients need besides
 // where backward passes are split: of a micro-batch in flight, and while a pass runs. A stage that

@@ -146,8 +146,7 @@ int ChainCosts::most_stages(const StageSums& stage, int devices, bool recompute)
                             stage.fixed_bytes * (recompute ? 2.0 : 1.0);
   // The stage before has one micro-batch more in flight, which waits here; where backward passes
   // are split, all of its own wait.
-  const bool splits =
-      options_.schedule == ScheduleKind::kSplit || options_.schedule == ScheduleKind::kZeroBubble;
+  const bool splits = splits_backward(options_.schedule);
   const double waiting = splits ? stage.in : 0.0;
   const KeptBytes kept = kept_bytes(stage.saved, stage.split, recompute, splits);
   const double sent = recompute ? stage.in + stage.out : 0.0;

@@ -13,6 +13,7 @@
 #include "pipeline/planners/graphpipe_place.h"
 #include "pipeline/planners/graphpipe_search.h"
 #include "pipeline/planners/series_parallel.h"
+#include "pipeline/stage_graph.h"
 
 namespace lamina::pipeline {
 namespace {
@@ -276,7 +277,7 @@ class Finder {
 
  private:
   void search(Scan& scan, const SpTree& pieces) const {
-    Space space(computation_, pieces, splits(options_.schedule));
+    Space space(computation_, pieces, splits_backward(options_.schedule));
     scan.set_tree();
     const std::vector<int> sizes = micro_batches(options_, cluster_);
     for (const int size : space.pieces() > kFew ? by_promise(scan, sizes) : sizes) {

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "pipeline/stage_graph.h"
-
 namespace lamina::pipeline {
 namespace {
 
@@ -21,10 +19,6 @@ double reduce_seconds(const EqualDevices& devices, int degree, double bytes) {
 }
 
 }  // namespace
-
-bool splits(ScheduleKind schedule) {
-  return schedule == ScheduleKind::kSplit || schedule == ScheduleKind::kZeroBubble;
-}
 
 Pricing::Pricing(const Computation& computation, const EqualDevices& devices,
                  const PlanOptions& options, int micro_batch)

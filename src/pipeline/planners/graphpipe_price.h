@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipeline/planners/graphpipe_space.h"
+#include "pipeline/stage_graph.h"
 
 namespace lamina::pipeline {
 
@@ -28,9 +29,6 @@ struct StageMode {
   bool recompute = false;
   bool shard_optimizer = false;
 };
-
-// Whether its backward passes are in two parts.
-bool splits(ScheduleKind schedule);
 
 struct StagePrice {
   double bottleneck_s = 0.0;  // of a micro-batch: its passes or its messages, whichever take longer
@@ -91,7 +89,7 @@ class Pricing {
     return micro_batch_ * work.rate_s / devices_.speed;
   }
   double fixed_seconds(const Work& work) const { return work.fixed_s / devices_.speed; }
-  bool splits() const { return pipeline::splits(options_.schedule); }
+  bool splits() const { return splits_backward(options_.schedule); }
   // Passes that a path waits for, whatever the stage.
   Work path_work(const Shape& shape) const;
   // Of any stage with the shape in it, within the limits of its passes and of its path with the sum
